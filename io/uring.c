@@ -1,0 +1,248 @@
+#include "io/uring.h"
+
+#include "io/fault.h"
+#include "io/transfer_threads.h"
+
+#include <liburing.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Implementation notes. The ring is made without SINGLE_ISSUER and DEFER_TASKRUN: an input or
+// output may be handed from the thread that used it to the one that cleans up after a failure,
+// which these flags forbid, and with transfers of 256 KiB and more no gain by them showed above the
+// noise. A thread's end cancels what it had in flight; such transfers are begun again, as are short
+// ones.
+
+enum choice {
+	CHOICE_MACHINE,
+	CHOICE_URING,
+	CHOICE_POSIX,
+	CHOICE_UNKNOWN
+};
+
+struct uring {
+	struct io_uring ring;
+	struct transfer_threads *threads; // NULL = io_uring
+	struct uring_op *failed;          // refused before they began; uring_wait gives them back
+	uint32_t in_flight;
+	bool has_fixed; // regions are registered
+	char text[128];
+};
+
+static enum choice choose(void)
+{
+	const char *name = getenv("SEALANE_IO");
+
+	if (name == NULL || name[0] == '\0')
+		return CHOICE_MACHINE;
+	if (strcmp(name, "uring") == 0)
+		return CHOICE_URING;
+	if (strcmp(name, "posix") == 0)
+		return CHOICE_POSIX;
+	return CHOICE_UNKNOWN;
+}
+
+static int begin_ring(struct uring *r, uint32_t depth)
+{
+	int error = io_fault_of(IO_STEP_RING);
+
+	if (error != 0)
+		return error;
+	return -io_uring_queue_init(depth, &r->ring, 0);
+}
+
+static void register_regions(struct uring *r, const struct iovec regions[], uint32_t count)
+{
+	int error = io_fault_of(IO_STEP_PIN);
+
+	if (error == 0)
+		error = -io_uring_register_buffers(&r->ring, regions, count);
+	r->has_fixed = error == 0;
+	if (error == 0)
+		snprintf(r->text, sizeof(r->text), "io_uring with registered buffers");
+	else if (error == ENOMEM)
+		snprintf(
+			r->text,
+			sizeof(r->text),
+			"io_uring; buffers are not registered: beyond the limit of locked memory"
+		);
+	else
+		snprintf(
+			r->text,
+			sizeof(r->text),
+			"io_uring; buffers are not registered: %s",
+			strerror(error)
+		);
+}
+
+enum sl_status uring_new(
+	const struct iovec regions[],
+	uint32_t region_count,
+	uint32_t depth,
+	struct uring **ret_ring
+)
+{
+	enum choice choice = choose();
+	enum sl_status status = SL_OK;
+	int error = 0;
+	struct uring *r;
+
+	if (choice == CHOICE_UNKNOWN)
+		return SL_E_INVALID;
+	r = calloc(1, sizeof(*r));
+	if (r == NULL)
+		return SL_E_NOMEM;
+	if (choice != CHOICE_POSIX)
+		error = begin_ring(r, depth);
+	if (choice == CHOICE_URING && error != 0) {
+		status = SL_E_UNSUPPORTED;
+	} else if (choice == CHOICE_POSIX || error != 0) {
+		status = transfer_threads_new(&r->threads);
+		snprintf(
+			r->text,
+			sizeof(r->text),
+			"threads with pread and pwrite: %s%s",
+			error == 0 ? "SEALANE_IO=posix" : "io_uring is refused: ",
+			error == 0 ? "" : strerror(error)
+		);
+	} else {
+		register_regions(r, regions, region_count);
+	}
+	if (status != SL_OK) {
+		free(r);
+		return status;
+	}
+	*ret_ring = r;
+	return SL_OK;
+}
+
+static void fail(struct uring *r, struct uring_op *op, int error)
+{
+	op->error = error;
+	op->next = r->failed;
+	r->failed = op;
+}
+
+/** Give the kernel what is left of op. */
+static void pass_on(struct uring *r, struct uring_op *op)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&r->ring);
+	uint8_t *at = op->bytes + op->done;
+	uint32_t left = op->size - op->done;
+	uint64_t offset = op->offset + op->done;
+	int n;
+
+	if (sqe == NULL)
+		SL_BUG("more transfers in flight than the ring's depth");
+	if (r->has_fixed && op->is_write)
+		io_uring_prep_write_fixed(sqe, op->fd, at, left, offset, (int)op->region);
+	else if (r->has_fixed)
+		io_uring_prep_read_fixed(sqe, op->fd, at, left, offset, (int)op->region);
+	else if (op->is_write)
+		io_uring_prep_write(sqe, op->fd, at, left, offset);
+	else
+		io_uring_prep_read(sqe, op->fd, at, left, offset);
+	io_uring_sqe_set_data(sqe, op);
+
+	// The kernel may be short of memory for a moment; the entry stays in the queue until it is
+	// taken.
+	do
+		n = io_uring_submit(&r->ring);
+	while (n == -EINTR || n == -EAGAIN || n == -EBUSY);
+	if (n < 0)
+		SL_BUG("the kernel refuses a valid submission");
+}
+
+void uring_submit(struct uring *r, struct uring_op *op)
+{
+	int error = io_fault_of(op->is_write ? IO_STEP_WRITE : IO_STEP_READ);
+
+	op->done = 0;
+	op->error = 0;
+	r->in_flight++;
+	if (error != 0)
+		fail(r, op, error);
+	else if (r->threads != NULL)
+		transfer_threads_submit(r->threads, op);
+	else
+		pass_on(r, op);
+}
+
+/** Take up what the kernel says of one transfer; false when it goes on. */
+static bool settle(struct uring *r, struct uring_op *op, int result)
+{
+	if (result == -EINTR || result == -EAGAIN || result == -ECANCELED) {
+		pass_on(r, op);
+		return false;
+	}
+	if (result < 0)
+		op->error = -result;
+	else if (result == 0 && op->is_write)
+		op->error = EIO;
+	if (result <= 0)
+		return true;
+	op->done += (uint32_t)result;
+	if (op->done == op->size)
+		return true;
+	pass_on(r, op);
+	return false;
+}
+
+static struct uring_op *wait_for_kernel(struct uring *r)
+{
+	for (;;) {
+		struct io_uring_cqe *cqe;
+		struct uring_op *op;
+		int result = io_uring_wait_cqe(&r->ring, &cqe);
+
+		if (result == -EINTR || result == -EAGAIN)
+			continue;
+		if (result < 0)
+			SL_BUG("the kernel refuses to wait for transfers");
+		op = io_uring_cqe_get_data(cqe);
+		result = cqe->res;
+		io_uring_cqe_seen(&r->ring, cqe);
+		if (settle(r, op, result))
+			return op;
+	}
+}
+
+struct uring_op *uring_wait(struct uring *r)
+{
+	struct uring_op *op = r->failed;
+
+	if (r->in_flight == 0)
+		return NULL;
+	r->in_flight--;
+	if (op != NULL) {
+		r->failed = op->next;
+		return op;
+	}
+	return r->threads != NULL ? transfer_threads_wait(r->threads) : wait_for_kernel(r);
+}
+
+uint32_t uring_in_flight(const struct uring *r)
+{
+	return r->in_flight;
+}
+
+const char *uring_text(const struct uring *r)
+{
+	return r->text;
+}
+
+void uring_free(struct uring *r)
+{
+	if (r == NULL)
+		return;
+	while (uring_wait(r) != NULL)
+		;
+	if (r->threads != NULL)
+		transfer_threads_free(r->threads);
+	else
+		io_uring_queue_exit(&r->ring);
+	free(r);
+}
