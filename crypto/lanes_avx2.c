@@ -1,0 +1,185 @@
+// AVX2 with VAES and VPCLMULQDQ: two lanes a register, sixteen registers.
+
+#include "crypto/base64.h"
+#include "crypto/lanes_kernel.h"
+
+#include <assert.h>
+#include <immintrin.h>
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+typedef __m256i vec;
+
+enum {
+	VEC_LANES = 2, // lanes of a register
+	GROUPS = 3,    // registers side by side: enough work to hide the latency of a round
+	TEXT_MAX = 768 // bytes; from there on ipsec-mb, which has powers of H at hand, is faster
+};
+
+static inline vec vec_zero(void)
+{
+	return _mm256_setzero_si256();
+}
+
+static inline vec vec_load(const void *row)
+{
+	return _mm256_load_si256(row);
+}
+
+static inline void vec_store(void *row, vec v)
+{
+	_mm256_store_si256(row, v);
+}
+
+/** Sixteen bytes from each of the pointers, offset further on. */
+static inline vec vec_gather(const uint8_t *const rows[VEC_LANES], size_t offset)
+{
+	return _mm256_loadu2_m128i(
+		(const __m128i *)(rows[1] + offset), (const __m128i *)(rows[0] + offset)
+	);
+}
+
+/** The same two 64-bit words in every lane. */
+static inline vec vec_block(uint64_t high, uint64_t low)
+{
+	return _mm256_broadcastsi128_si256(_mm_set_epi64x((long long)high, (long long)low));
+}
+
+static inline vec vec_words(uint32_t word)
+{
+	return _mm256_set1_epi32((int)word);
+}
+
+static inline vec vec_xor(vec a, vec b)
+{
+	return _mm256_xor_si256(a, b);
+}
+
+static inline vec vec_xor3(vec a, vec b, vec c)
+{
+	return _mm256_xor_si256(_mm256_xor_si256(a, b), c);
+}
+
+static inline vec vec_and(vec a, vec b)
+{
+	return _mm256_and_si256(a, b);
+}
+
+/** Bytes of a where mask is all ones, of b where it is zero. */
+static inline vec vec_select(vec mask, vec a, vec b)
+{
+	return _mm256_blendv_epi8(b, a, mask);
+}
+
+static inline vec vec_subtract(vec a, vec b)
+{
+	return _mm256_sub_epi32(a, b);
+}
+
+/** All ones in the words where a is greater than b. */
+static inline vec vec_greater(vec a, vec b)
+{
+	return _mm256_cmpgt_epi32(a, b);
+}
+
+/** All ones in the bytes where a is greater than b. */
+static inline vec vec_bytes_greater(vec a, vec b)
+{
+	return _mm256_cmpgt_epi8(a, b);
+}
+
+/** All ones in the bytes where a equals b. */
+static inline vec vec_bytes_equal(vec a, vec b)
+{
+	return _mm256_cmpeq_epi8(a, b);
+}
+
+/** All ones in the words that are negative. */
+static inline vec vec_signs(vec v)
+{
+	return _mm256_srai_epi32(v, 31);
+}
+
+static inline vec vec_shuffle(vec v, vec index)
+{
+	return _mm256_shuffle_epi8(v, index);
+}
+
+static inline vec vec_last_word(vec v)
+{
+	return _mm256_shuffle_epi32(v, 0xff);
+}
+
+static inline vec vec_swap_halves(vec v)
+{
+	return _mm256_shuffle_epi32(v, 0x4e);
+}
+
+static inline vec vec_up_4(vec v)
+{
+	return _mm256_bslli_epi128(v, 4);
+}
+
+static inline vec vec_up_8(vec v)
+{
+	return _mm256_bslli_epi128(v, 8);
+}
+
+static inline vec vec_twice_64(vec v)
+{
+	return _mm256_add_epi64(v, v);
+}
+
+static inline vec vec_top_bit_64(vec v)
+{
+	return _mm256_srli_epi64(v, 63);
+}
+
+static inline vec vec_aes_round(vec state, vec round_key)
+{
+	return _mm256_aesenc_epi128(state, round_key);
+}
+
+static inline vec vec_aes_last(vec state, vec round_key)
+{
+	return _mm256_aesenclast_epi128(state, round_key);
+}
+
+/** Carry-less product of a half of a and a half of b, in every lane: 0 is the low half. */
+#define vec_multiply(a, a_half, b, b_half)                                                         \
+	_mm256_clmulepi64_epi128((a), (b), (a_half) | (b_half) << 4)
+
+static void wipe_registers(void)
+{
+	__asm__ volatile("vzeroall" ::
+				 : "memory",
+				   "xmm0",
+				   "xmm1",
+				   "xmm2",
+				   "xmm3",
+				   "xmm4",
+				   "xmm5",
+				   "xmm6",
+				   "xmm7",
+				   "xmm8",
+				   "xmm9",
+				   "xmm10",
+				   "xmm11",
+				   "xmm12",
+				   "xmm13",
+				   "xmm14",
+				   "xmm15");
+}
+
+// The body, in this order.
+// clang-format off
+#define LEVEL_NAME  "avx2"
+#define LEVEL_TABLE lanes_avx2
+#include "crypto/lanes_xmm.h"
+#include "crypto/lanes_masks.h"
+#include "crypto/lanes_body.h"
+#include "crypto/lanes_rows.h"
+#include "crypto/lanes_fields.h"
+#include "crypto/lanes_table.h"
+// clang-format on
