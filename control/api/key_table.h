@@ -1,0 +1,97 @@
+#pragma once
+
+#include "io/base/limits.h"
+#include "io/base/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// The live data keys: name of the owner (a keyed hash) -> key link and derived keys. One table a
+// stream or batch group and contract. Readers on any number of cores look up without locks and copy the entry out
+// under a per-bucket sequence number; writers (claims of new keys) are serialised by the owner of the table.
+
+enum {
+	KEY_HASH_SIZE = 16, // bytes: SipHash-128 over scope, window and key value
+	KEY_LINK_SIZE = 16, // bytes: UUIDv7
+	KEY_SIZE = 32       // bytes: AES-256
+};
+
+/** A data key at work, as one row of a turn holds it. Secret. */
+struct key_entry {
+	uint8_t link[KEY_LINK_SIZE];
+	uint64_t subject;  // fingerprint of the data subject last registered for it; 0 = none
+	uint64_t position; // in the key journal; durable when at or below the durable mark
+	uint8_t key[1 + CONTRACT_PURPOSES_MAX]
+		   [KEY_SIZE]; // IV key, then field keys in order of the image's purposes
+};
+
+struct key_table;
+
+/**
+ * Make a table in locked, undumped memory.
+ *
+ * @param entry_count_max live keys it holds; memory is about entry_count_max * (80 + 32 * (1 + purpose_count)) bytes
+ * @param purpose_count   field keys of an entry, 0..CONTRACT_PURPOSES_MAX
+ *
+ * Outcomes  SL_OK; SL_E_INVALID; SL_E_NOMEM
+ */
+enum sl_status key_table_new(
+	size_t entry_count_max,
+	uint32_t purpose_count,
+	struct key_table **ret_table
+);
+
+/** Entries that a table of so many bytes holds, 1 at least: for an owner whose memory is bounded. */
+size_t key_table_entries_in(size_t bytes, uint32_t purpose_count);
+
+/** Wipe and release; NULL is fine. */
+void key_table_free(struct key_table *table);
+
+/** Fetch ahead the places of hashes that are going to be looked up soon. Any thread. */
+void key_table_prefetch(
+	const struct key_table *table,
+	const uint8_t (*hashes)[KEY_HASH_SIZE],
+	size_t count
+);
+
+/**
+ * Look up a burst: prefetches all, then probes, then copies out. Lock-free, any thread.
+ *
+ * @param hashes      [count] keyed hashes
+ * @param ret_entries [count] out; only (1 + purpose_count) keys of each are written
+ * @param ret_found   [count] out
+ * @return entries found, 0..count
+ */
+size_t key_table_find_burst(
+	const struct key_table *table,
+	const uint8_t (*hashes)[KEY_HASH_SIZE],
+	size_t count,
+	struct key_entry *const ret_entries[],
+	bool ret_found[]
+);
+
+/**
+ * Insert or replace one entry; one writer at a time. When the table (or the bucket's neighbourhood) is full, an
+ * entry whose position is at or below evictable_mark gives way.
+ *
+ * Outcomes  SL_OK; SL_E_FULL when nothing may give way: raise the mark and try again
+ */
+enum sl_status key_table_insert(
+	struct key_table *table,
+	const uint8_t hash[static KEY_HASH_SIZE],
+	const struct key_entry *entry,
+	uint64_t evictable_mark
+);
+
+/** Remember the subject last registered for a key; a key that is gone meanwhile is no error. One writer at a time. */
+void key_table_set_subject(
+	struct key_table *table,
+	const uint8_t hash[static KEY_HASH_SIZE],
+	uint64_t subject
+);
+
+/** Whether an entry ever gave way: then a miss is no proof that the key does not exist. */
+bool key_table_has_evicted(const struct key_table *table);
+
+size_t key_table_count(const struct key_table *table);
