@@ -1,0 +1,87 @@
+#include "control/cli/details.h"
+
+#include <string.h>
+
+static const char batch[] =
+	"\n"
+	"  JOB is a YAML file (job.yaml), or a JSON configuration of the reference service. "
+	"Relative names in it start\n"
+	"  from its own folder. Nothing is seen under a target's name before the whole job has "
+	"finished; a job that\n"
+	"  is killed leaves nothing behind and may be run again: it finds the same keys.\n"
+	"\n"
+	"  --input FILE       read this instead of the job's input; - is standard input\n"
+	"  --output-dir DIR   relative names of targets start here instead\n"
+	"  --vault DIR        where keys live (default: the job's, $SEALANE_VAULT, or "
+	"~/.local/share/sealane/vault)\n"
+	"  --root-key FILE    the key of the vault (default: root.key in the vault; made, mode "
+	"0600, on first use)\n"
+	"  --max-bad N|P%     give up when more rows than this are bad (default: the job's, or 0)\n"
+	"  -j N               worker threads (default: processors - 1, at least 1)\n"
+	"  -o text|json       how states are told; json is one object a line\n"
+	"\n"
+	"  Endings .gz and .zst of any file name compress and decompress.\n"
+	"\n"
+	"  Exit codes: 0 done, 1 the machine failed, 2 usage, 3 a definition is wrong, 4 the input "
+	"is bad, 5 keys do not\n"
+	"  fit, 128+N stopped by signal N.\n";
+
+static const char open[] =
+	"\n"
+	"  FILE is a sealed file, a derived file or a dead-letter file, as `sealane batch run` "
+	"wrote "
+	"it: JSON or CSV,\n"
+	"  compressed or not; - is standard input. Events come out as they went in, without "
+	"strmMeta.\n"
+	"\n"
+	"  --keys KEYS.csv    a keys file; no vault is needed, so this works on any machine\n"
+	"  --vault DIR        or the vault that made the keys; dead letters open only so\n"
+	"  --root-key FILE    the key of that vault (default: root.key in it)\n"
+	"  --purposes 1,2     open no more than the fields of these purposes (numbers)\n"
+	"  --contract FILE    what a field becomes that can not be opened (`unreadable`); with "
+	"--vault "
+	"it is known.\n"
+	"                     Without a contract such a field stays as it is: its sealed text\n"
+	"  --purposes-file F  purposes of that contract (default: purposes.yaml beside it)\n"
+	"  --output FILE      default: standard output; a file is there only when all went well\n"
+	"  --quiet            say nothing of how many fields were opened\n"
+	"\n"
+	"  Exit codes: 4 the file is damaged or no sealed file, 5 the keys do not fit: not a "
+	"single "
+	"field was opened.\n";
+
+static const char validate[] =
+	"\n"
+	"  FILE is a data contract (contract.yaml). Names of purposes are looked up in "
+	"purposes.yaml beside it.\n"
+	"\n"
+	"  --purposes-file F  look them up there\n"
+	"  --sample FILE      read these events: warn of fields of the contract that none of them "
+	"has, count bad events,\n"
+	"                     and list names that the contract does not declare\n"
+	"  --sample-rows N    events to read (default: 10000)\n"
+	"  --strict           a warning is an error: exit code 3\n";
+
+static const char explain[] =
+	"\n"
+	"  FILE is a data contract (contract.yaml). Names of purposes are looked up in "
+	"purposes.yaml beside it.\n"
+	"\n"
+	"  --purposes-file F  look them up there\n"
+	"  --event FILE|-     show what the first 10 events of this file become: sealed, and for "
+	"consumers with each\n"
+	"                     purpose and with all of them; under keys that are forgotten at "
+	"once\n";
+
+const char *details_of(const char *verb)
+{
+	if (strcmp(verb, "batch") == 0)
+		return batch;
+	if (strcmp(verb, "open") == 0)
+		return open;
+	if (strcmp(verb, "validate") == 0)
+		return validate;
+	if (strcmp(verb, "explain") == 0)
+		return explain;
+	return "";
+}
