@@ -139,15 +139,29 @@ static void read_mask(
 	view->mask_count++;
 }
 
+struct job_view *job_view_room(
+	struct job *job,
+	const struct yaml_node *node,
+	struct problems *problems
+)
+{
+	if (job->view_count < VIEWS_MAX)
+		return &job->views[job->view_count];
+	yaml_problem(
+		problems, node, SL_E_TOO_BIG, "a job has at most %d derived targets", VIEWS_MAX
+	);
+	return NULL;
+}
+
 static void read_view(
 	const struct yaml_node *node,
 	const struct purposes *purposes,
 	struct job *job,
+	struct job_view *view,
 	struct problems *problems
 )
 {
 	static const char *const keys[] = {"file", "purposes", "consent", "mask", NULL};
-	struct job_view *view = &job->views[job->view_count];
 	const struct yaml_node *wanted = yaml_map_get(node, "purposes");
 	const struct yaml_node *consent = yaml_map_get(node, "consent");
 	const struct yaml_node *masks = yaml_map_get(node, "mask");
@@ -218,17 +232,11 @@ static void read_views(
 	    ))
 		return;
 	for (const struct yaml_node *node = list->first; node != NULL; node = node->next) {
-		if (job->view_count == VIEWS_MAX) {
-			yaml_problem(
-				problems,
-				node,
-				SL_E_TOO_BIG,
-				"a job has at most %d derived targets",
-				VIEWS_MAX
-			);
+		struct job_view *view = job_view_room(job, node, problems);
+
+		if (view == NULL)
 			return;
-		}
-		read_view(node, purposes, job, problems);
+		read_view(node, purposes, job, view, problems);
 	}
 }
 

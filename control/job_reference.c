@@ -239,20 +239,12 @@ static void read_views(const struct yaml_node *root, struct job *job, struct pro
 	if (list == NULL || list->kind != YAML_LIST)
 		return;
 	for (const struct yaml_node *node = list->first; node != NULL; node = node->next) {
-		struct job_view *view = &job->views[job->view_count];
+		struct job_view *view = job_view_room(job, node, problems);
 		const struct yaml_node *levels = get(node, "consent_levels");
 		const struct yaml_node *kind = get(node, "consent_level_type");
 
-		if (job->view_count == VIEWS_MAX) {
-			yaml_problem(
-				problems,
-				node,
-				SL_E_TOO_BIG,
-				"a job has at most %d derived targets",
-				VIEWS_MAX
-			);
+		if (view == NULL)
 			return;
-		}
 		view->file = read_location(node, get(node, "target"), "derived_data", problems);
 		if (view->file == NULL)
 			continue;

@@ -20,3 +20,10 @@ char *job_text(const struct yaml_node *node);
 
 /** Shared by both forms (job.c): the policy's id, a UUID; null or none is the default policy. */
 void job_policy_id(const struct yaml_node *node, struct job *job, struct problems *problems);
+
+/** Shared by both forms (job.c): room for the next derived target; NULL after a problem when there are too many. */
+struct job_view *job_view_room(
+	struct job *job,
+	const struct yaml_node *node,
+	struct problems *problems
+);

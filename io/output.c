@@ -31,7 +31,6 @@ struct output {
 	bool has_failed;
 	bool is_finished;
 	struct problem failure; // has_failed
-	char backend[128];
 };
 
 static enum sl_status fail_with(struct output *out, struct problem *ret_problem)
@@ -113,12 +112,6 @@ static enum sl_status begin(
 			"Unset SEALANE_IO, or allow io_uring (sysctl kernel.io_uring_disabled)"
 		);
 	out->current = blocks_take(&out->blocks, false);
-	snprintf(
-		out->backend,
-		sizeof(out->backend),
-		"%s",
-		out->ring != NULL ? uring_text(out->ring) : "plain writes: not a regular file"
-	);
 	target_expect(&out->target, out->encoder == NULL ? o->size_expected : 0);
 	return SL_OK;
 }
@@ -376,16 +369,6 @@ uint64_t output_put_size(const struct output *out)
 uint64_t output_file_size(const struct output *out)
 {
 	return out->begun;
-}
-
-const char *output_name(const struct output *out)
-{
-	return out->target.name;
-}
-
-const char *output_backend(const struct output *out)
-{
-	return out->backend;
 }
 
 void output_free(struct output *out)

@@ -93,11 +93,5 @@ enum sl_status output_publish(struct output *output, struct problem *ret_problem
 uint64_t output_put_size(const struct output *output);
 uint64_t output_file_size(const struct output *output);
 
-/** The path, or "standard output". */
-const char *output_name(const struct output *output);
-
-/** One line for people: how the bytes are written, and why so. */
-const char *output_backend(const struct output *output);
-
 /** Free it; what was not published is gone without a trace. NULL is fine. */
 void output_free(struct output *output);

@@ -146,6 +146,36 @@ static void everything_is_read(void)
 	problems_done(&problems);
 }
 
+/** A job of either form with one derived target more than there may be. */
+static void too_many_targets_are_refused(void)
+{
+	static const char *const heads[] = {
+		JOB "derived:\n",
+		"source_data: {file_name: a}\nderived_data:\n",
+	};
+	static const char *const rows[] = {
+		"  - {file: d, purposes: [1]}\n",
+		"  - {target: {file_name: d}, consent_levels: [1]}\n",
+	};
+
+	for (size_t form = 0; form < 2; form++) {
+		struct problems problems = {0};
+		struct job job;
+		char text[4096];
+		bool is_found = false;
+
+		snprintf(text, sizeof(text), "%s", heads[form]);
+		for (int n = 0; n <= VIEWS_MAX; n++)
+			strncat(text, rows[form], sizeof(text) - strlen(text) - 1);
+		CHECK(load(text, &job, &problems) != SL_OK);
+		for (uint32_t n = 0; n < problems.count; n++)
+			is_found = is_found
+				|| strstr(problems.items[n].what, "at most 16 derived") != NULL;
+		CHECK(is_found);
+		problems_done(&problems);
+	}
+}
+
 static const char reference[] =
 	"{\"ref\": {\"id\": \"1f9a\", \"projectId\": \"p\"}, \"sourceData\": "
 	"{\"dataConnectorRef\": {\"name\": \"s3\"},"
@@ -273,6 +303,7 @@ static const struct check_test tests[] = {
 	{"defaults are those of the header", defaults_are_those_of_the_header},
 	{"everything is read", everything_is_read},
 	{"the reference form is read", the_reference_form_is_read},
+	{"too many targets are refused", too_many_targets_are_refused},
 	{"purposes beside the job give names", purposes_beside_the_job_give_names},
 	{"max_bad is rows or a share", max_bad_is_rows_or_a_share},
 	{"names start from the job", names_start_from_the_job},
