@@ -2,7 +2,7 @@
 """No output but the keys file and what a derived target may show holds a personal value, however it is spelled.
 
 Every personal value is a marker of its own. After each run all that the run wrote (files, vault, both streams) is
-searched for eight-byte parts of the markers: raw, in hexadecimal and base64, and again after JSON's escapes (and those
+searched for parts of the markers, long enough that random bytes do not hold them: raw, in hexadecimal and base64, and again after JSON's escapes (and those
 of JSON within JSON) and percent signs have been undone.
 """
 
@@ -34,10 +34,13 @@ class Markers:
     def __init__(self):
         self.parts = {}
 
-    def add(self, value):
+    def add(self, value, size):
         raw = value.encode()
-        for at in range(0, len(raw) - 7, 8):
-            self.parts[raw[at : at + 8]] = value
+        for at in range(0, len(raw) - size + 1, size):
+            part = raw[at : at + size]
+            # A part of odd characters only is no mark of this value: others have it too.
+            if sum(chr(byte).isalnum() for byte in part if byte < 128) >= 5:
+                self.parts[part] = value
         return value
 
     def text(self, is_odd=True):
@@ -46,10 +49,11 @@ class Markers:
             for odd in rng.sample(ODD, 3):
                 at = rng.randrange(8, len(plain))
                 plain = plain[:at] + odd + plain[at:]
-        return self.add(plain + "".join(rng.choice(LETTERS) for _ in range(12)))
+        return self.add(plain + "".join(rng.choice(LETTERS) for _ in range(12)), 8)
 
     def number(self):
-        return self.add(str(rng.randrange(10**23, 10**24)))
+        # Key ids, UUIDs and times have digits too: eight of them meet by chance once in some runs.
+        return self.add(str(rng.randrange(10**23, 10**24)), 12)
 
     def take(self):
         """The markers so far, which are forgotten here."""
