@@ -14,8 +14,13 @@
 
 // Implementation notes. Bytes are gathered in a buffer (a block of a pool); a full one is written
 // while the next one is filled. When none is free, the oldest of them that ends is waited for. The
-// encoder, if any, stands in front of the buffers; what is reserved then lies in a buffer of its
-// own until it is committed.
+// encoder, if any, stands in front of the buffers. Streams and files in memory are written at once:
+// there, what is long enough for a write of its own is written from where it lies.
+
+enum {
+	GATHER_SHARE = 8,        // what is shorter than this part of a buffer is gathered
+	WRITE_SIZE_MAX = 1 << 30 // bytes of one write
+};
 
 struct output {
 	struct target target;
@@ -24,8 +29,6 @@ struct output {
 	struct encoder *encoder; // NULL = not compressed
 	struct block *current;   // being filled
 	size_t filled;           // bytes of current
-	struct block *staged;    // compressed: what output_reserve gives; NULL = not asked for yet
-	size_t reserved;         // bytes; 0 = nothing is reserved
 	uint64_t begun;          // bytes that writes were begun for
 	uint64_t put_size;       // bytes put, before compression
 	bool has_failed;
@@ -75,7 +78,9 @@ static enum sl_status begin_ring(struct output *out)
 	enum sl_status status = SL_E_NOMEM;
 
 	if (regions != NULL)
-		status = uring_new(regions, out->blocks.count, out->blocks.count, &out->ring);
+		status = uring_new(
+			out->target.fd, regions, out->blocks.count, out->blocks.count, &out->ring
+		);
 	free(regions);
 	return status;
 }
@@ -96,9 +101,7 @@ static enum sl_status begin(
 			ret_problem, status, name, "the format has no such compression level", ""
 		);
 	if (status == SL_OK)
-		status = blocks_init(
-			&out->blocks, o->buffer_count + (out->encoder != NULL), 0, o->buffer_size
-		);
+		status = blocks_init(&out->blocks, o->buffer_count, 0, o->buffer_size);
 	if (status == SL_OK && !out->target.is_stream)
 		status = begin_ring(out);
 	if (status == SL_E_NOMEM)
@@ -164,38 +167,83 @@ static bool await_write(struct output *out)
 	return true;
 }
 
-/** Send what current holds on its way, and make another current, empty. */
-static void flush_current(struct output *out)
+static bool writes_at_once(const struct output *out)
+{
+	return out->ring == NULL || uring_is_plain(out->ring);
+}
+
+/** Write bytes from where they lie; afterwards they are the caller's again. */
+static void write_at_once(struct output *out, struct view bytes)
+{
+	struct uring_op op = {
+		.bytes = (uint8_t *)bytes.bytes,
+		.offset = out->begun,
+		.size = (uint32_t)bytes.size,
+		.fd = out->target.fd,
+		.is_write = true,
+	};
+
+	if (out->ring == NULL) {
+		op.error = stream_write(op.fd, bytes.bytes, bytes.size);
+	} else {
+		uring_submit(out->ring, &op);
+		(void)uring_wait(out->ring);
+	}
+	if (op.error != 0)
+		fail(out, op.error, "be written");
+}
+
+/** Begin to write what current holds, and take another current. */
+static void write_ahead(struct output *out)
 {
 	struct block *block = out->current;
-	int error;
 
+	block->op = (struct uring_op){
+		.bytes = block->bytes,
+		.offset = out->begun,
+		.size = (uint32_t)out->filled,
+		.region = block->index,
+		.fd = out->target.fd,
+		.is_write = true,
+	};
+	uring_submit(out->ring, &block->op);
+	out->current = blocks_take(&out->blocks, false);
+	while (out->current == NULL && await_write(out))
+		out->current = blocks_take(&out->blocks, false);
+}
+
+/** Send what current holds on its way; then it is empty. */
+static void flush_current(struct output *out)
+{
 	if (out->filled == 0)
 		return;
-	if (out->ring == NULL) {
-		error = stream_write(out->target.fd, block->bytes, out->filled);
-		if (error != 0)
-			fail(out, error, "be written");
-	} else {
-		block->op = (struct uring_op){
-			.bytes = block->bytes,
-			.offset = out->begun,
-			.size = (uint32_t)out->filled,
-			.region = block->index,
-			.fd = out->target.fd,
-			.is_write = true,
-		};
-		uring_submit(out->ring, &block->op);
-		out->current = blocks_take(&out->blocks, false);
-		while (out->current == NULL && await_write(out))
-			out->current = blocks_take(&out->blocks, false);
-	}
+	if (writes_at_once(out))
+		write_at_once(out, view_of(out->current->bytes, out->filled));
+	else
+		write_ahead(out);
 	out->begun += out->filled;
 	out->filled = 0;
 }
 
+/** Write what is long enough for a write of its own, behind what was gathered. */
+static void pass_through(struct output *out, struct view bytes)
+{
+	flush_current(out);
+	while (bytes.size != 0 && !out->has_failed) {
+		size_t size = bytes.size < WRITE_SIZE_MAX ? bytes.size : WRITE_SIZE_MAX;
+
+		write_at_once(out, view_of(bytes.bytes, size));
+		out->begun += size;
+		bytes = view_of(bytes.bytes + size, bytes.size - size);
+	}
+}
+
 static void append(struct output *out, struct view bytes)
 {
+	if (writes_at_once(out) && bytes.size >= out->blocks.size / GATHER_SHARE) {
+		pass_through(out, bytes);
+		return;
+	}
 	while (bytes.size != 0 && !out->has_failed) {
 		size_t left = out->blocks.size - out->filled;
 		size_t size = bytes.size < left ? bytes.size : left;
@@ -249,63 +297,6 @@ enum sl_status output_put(struct output *out, struct view bytes, struct problem 
 	return SL_OK;
 }
 
-enum sl_status output_reserve(
-	struct output *out,
-	size_t size,
-	uint8_t **ret_bytes,
-	struct problem *ret_problem
-)
-{
-	if (out->is_finished)
-		SL_BUG("bytes for an output that is finished");
-	if (size > out->blocks.size)
-		return file_problem_of(
-			ret_problem,
-			SL_E_TOO_BIG,
-			out->target.name,
-			"no write buffer has room for as much at a time",
-			""
-		);
-	if (!out->has_failed && out->encoder == NULL && size > out->blocks.size - out->filled)
-		flush_current(out);
-	if (out->has_failed)
-		return fail_with(out, ret_problem);
-	out->reserved = size;
-	if (out->encoder == NULL) {
-		*ret_bytes = out->current->bytes + out->filled;
-		return SL_OK;
-	}
-	// The pool has one block more for this than writes can take.
-	while (out->staged == NULL) {
-		out->staged = blocks_take(&out->blocks, false);
-		if (out->staged == NULL)
-			await_write(out);
-	}
-	*ret_bytes = out->staged->bytes;
-	return SL_OK;
-}
-
-enum sl_status output_commit(struct output *out, size_t size, struct problem *ret_problem)
-{
-	if (size > out->reserved)
-		SL_BUG("more bytes committed than were reserved");
-	out->reserved = 0;
-	if (out->encoder != NULL)
-		return output_put(out, view_of(out->staged->bytes, size), ret_problem);
-	out->filled += size;
-	if (out->filled == out->blocks.size)
-		flush_current(out);
-	if (out->has_failed)
-		return fail_with(out, ret_problem);
-	out->put_size += size;
-	return SL_OK;
-}
-
-size_t output_room_max(const struct output *out)
-{
-	return out->blocks.size;
-}
-
 static void finish_encoding(struct output *out)
 {
 	bool is_done = false;
@@ -328,10 +319,7 @@ static void end_writing(struct output *out)
 	out->encoder = NULL;
 	if (out->current != NULL)
 		block_release(out->current);
-	if (out->staged != NULL)
-		block_release(out->staged);
 	out->current = NULL;
-	out->staged = NULL;
 	blocks_done(&out->blocks);
 }
 

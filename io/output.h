@@ -49,34 +49,13 @@ enum sl_status output_open(
 );
 
 /**
- * Append bytes (copied). An earlier write's failure comes out here or later, at the latest in
+ * Append bytes; afterwards they are the caller's again. An earlier write's failure comes out here or later, at the latest in
  * output_finish; after a failure every call but output_free returns it again.
  *
  * Outcomes  SL_OK; SL_E_NO_SPACE, SL_E_IO (also: the reader of a pipe has gone)
  * Context   one thread at a time; waits for the disk when all buffers are being written
  */
 enum sl_status output_put(struct output *output, struct view bytes, struct problem *ret_problem);
-
-/**
- * Room for size bytes, to be written in place; then output_commit. Between the two no other call.
- *
- * @param size 1..output_room_max
- * Outcomes    as output_put; SL_E_TOO_BIG
- */
-enum sl_status output_reserve(
-	struct output *output,
-	size_t size,
-	uint8_t **ret_bytes,
-	struct problem *ret_problem
-);
-
-/**
- * The first size bytes of the reserved room are written; size 0..reserved. Outcomes as output_put.
- */
-enum sl_status output_commit(struct output *output, size_t size, struct problem *ret_problem);
-
-/** Most bytes that output_reserve gives: the buffer size. */
-size_t output_room_max(const struct output *output);
 
 /**
  * No more bytes: write what is left and make it durable. Nothing is to be seen yet.

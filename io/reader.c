@@ -48,13 +48,17 @@ enum sl_status reader_new(
 	r->queue = calloc(depth, sizeof(struct block *));
 	regions = blocks_regions(blocks);
 	if (r->queue != NULL && regions != NULL)
-		status = source->has_offsets ? uring_new(regions, blocks->count, depth, &r->ring)
-					     : SL_OK;
+		status = source->has_offsets
+			? uring_new(source->fd, regions, blocks->count, depth, &r->ring)
+			: SL_OK;
 	free(regions);
 	if (status != SL_OK) {
 		reader_free(r);
 		return status;
 	}
+	// What is read at once is read when it is wanted, and found in the caches.
+	if (r->ring != NULL && uring_is_plain(r->ring))
+		r->depth = 1;
 	*ret_reader = r;
 	return SL_OK;
 }

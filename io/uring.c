@@ -6,28 +6,36 @@
 #include <liburing.h>
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 
 // Implementation notes. The ring is made without SINGLE_ISSUER and DEFER_TASKRUN: an input or
 // output may be handed from the thread that used it to the one that cleans up after a failure,
 // which these flags forbid, and with transfers of 256 KiB and more no gain by them showed above the
 // noise. A thread's end cancels what it had in flight; such transfers are begun again, as are short
 // ones.
+//
+// A memory file system never waits for a disk, but the kernel does not know this of its own and
+// hands every transfer to a thread: two switches for a copy that takes no longer than they do. There
+// the caller copies.
 
 enum choice {
 	CHOICE_MACHINE,
 	CHOICE_URING,
 	CHOICE_POSIX,
+	CHOICE_PLAIN,
 	CHOICE_UNKNOWN
 };
 
 struct uring {
 	struct io_uring ring;
-	struct transfer_threads *threads; // NULL = io_uring
-	struct uring_op *failed;          // refused before they began; uring_wait gives them back
+	struct transfer_threads *threads; // NULL = io_uring, or is_plain
+	struct uring_op *ended; // refused before they began, or plain; uring_wait gives them back
 	uint32_t in_flight;
+	bool is_plain;  // the caller's thread does each transfer when it is submitted
 	bool has_fixed; // regions are registered
 	char text[128];
 };
@@ -42,7 +50,17 @@ static enum choice choose(void)
 		return CHOICE_URING;
 	if (strcmp(name, "posix") == 0)
 		return CHOICE_POSIX;
+	if (strcmp(name, "plain") == 0)
+		return CHOICE_PLAIN;
 	return CHOICE_UNKNOWN;
+}
+
+/** Does the file lie in memory, where there is nothing to wait for? */
+static bool is_in_memory(int fd)
+{
+	struct statfs st;
+
+	return fstatfs(fd, &st) == 0 && (st.f_type == TMPFS_MAGIC || st.f_type == RAMFS_MAGIC);
 }
 
 static int begin_ring(struct uring *r, uint32_t depth)
@@ -78,7 +96,47 @@ static void register_regions(struct uring *r, const struct iovec regions[], uint
 		);
 }
 
+/** Plain transfers: nothing to be set up. */
+static void begin_plain(struct uring *r, enum choice choice)
+{
+	r->is_plain = true;
+	snprintf(
+		r->text,
+		sizeof(r->text),
+		"plain reads and writes: %s",
+		choice == CHOICE_PLAIN ? "SEALANE_IO=plain" : "the file lies in memory"
+	);
+}
+
+/** A ring; threads where it is refused. */
+static enum sl_status begin_ahead(
+	struct uring *r,
+	enum choice choice,
+	const struct iovec regions[],
+	uint32_t region_count,
+	uint32_t depth
+)
+{
+	int error = choice == CHOICE_POSIX ? 0 : begin_ring(r, depth);
+
+	if (choice == CHOICE_URING && error != 0)
+		return SL_E_UNSUPPORTED;
+	if (choice != CHOICE_POSIX && error == 0) {
+		register_regions(r, regions, region_count);
+		return SL_OK;
+	}
+	snprintf(
+		r->text,
+		sizeof(r->text),
+		"threads with pread and pwrite: %s%s",
+		error == 0 ? "SEALANE_IO=posix" : "io_uring is refused: ",
+		error == 0 ? "" : strerror(error)
+	);
+	return transfer_threads_new(&r->threads);
+}
+
 enum sl_status uring_new(
+	int fd,
 	const struct iovec regions[],
 	uint32_t region_count,
 	uint32_t depth,
@@ -87,7 +145,6 @@ enum sl_status uring_new(
 {
 	enum choice choice = choose();
 	enum sl_status status = SL_OK;
-	int error = 0;
 	struct uring *r;
 
 	if (choice == CHOICE_UNKNOWN)
@@ -95,22 +152,10 @@ enum sl_status uring_new(
 	r = calloc(1, sizeof(*r));
 	if (r == NULL)
 		return SL_E_NOMEM;
-	if (choice != CHOICE_POSIX)
-		error = begin_ring(r, depth);
-	if (choice == CHOICE_URING && error != 0) {
-		status = SL_E_UNSUPPORTED;
-	} else if (choice == CHOICE_POSIX || error != 0) {
-		status = transfer_threads_new(&r->threads);
-		snprintf(
-			r->text,
-			sizeof(r->text),
-			"threads with pread and pwrite: %s%s",
-			error == 0 ? "SEALANE_IO=posix" : "io_uring is refused: ",
-			error == 0 ? "" : strerror(error)
-		);
-	} else {
-		register_regions(r, regions, region_count);
-	}
+	if (choice == CHOICE_PLAIN || (choice == CHOICE_MACHINE && is_in_memory(fd)))
+		begin_plain(r, choice);
+	else
+		status = begin_ahead(r, choice, regions, region_count, depth);
 	if (status != SL_OK) {
 		free(r);
 		return status;
@@ -119,11 +164,12 @@ enum sl_status uring_new(
 	return SL_OK;
 }
 
-static void fail(struct uring *r, struct uring_op *op, int error)
+/** The transfer is over before it began, or has been done at once. */
+static void end_at_once(struct uring *r, struct uring_op *op, int error)
 {
 	op->error = error;
-	op->next = r->failed;
-	r->failed = op;
+	op->next = r->ended;
+	r->ended = op;
 }
 
 /** Give the kernel what is left of op. */
@@ -163,8 +209,12 @@ void uring_submit(struct uring *r, struct uring_op *op)
 	op->done = 0;
 	op->error = 0;
 	r->in_flight++;
-	if (error != 0)
-		fail(r, op, error);
+	if (error == 0 && r->is_plain) {
+		transfer_run(op);
+		error = op->error;
+	}
+	if (error != 0 || r->is_plain)
+		end_at_once(r, op, error);
 	else if (r->threads != NULL)
 		transfer_threads_submit(r->threads, op);
 	else
@@ -212,16 +262,21 @@ static struct uring_op *wait_for_kernel(struct uring *r)
 
 struct uring_op *uring_wait(struct uring *r)
 {
-	struct uring_op *op = r->failed;
+	struct uring_op *op = r->ended;
 
 	if (r->in_flight == 0)
 		return NULL;
 	r->in_flight--;
 	if (op != NULL) {
-		r->failed = op->next;
+		r->ended = op->next;
 		return op;
 	}
 	return r->threads != NULL ? transfer_threads_wait(r->threads) : wait_for_kernel(r);
+}
+
+bool uring_is_plain(const struct uring *r)
+{
+	return r->is_plain;
 }
 
 uint32_t uring_in_flight(const struct uring *r)
@@ -242,7 +297,7 @@ void uring_free(struct uring *r)
 		;
 	if (r->threads != NULL)
 		transfer_threads_free(r->threads);
-	else
+	else if (!r->is_plain)
 		io_uring_queue_exit(&r->ring);
 	free(r);
 }

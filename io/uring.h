@@ -8,8 +8,9 @@
 #include <sys/uio.h>
 
 // Several reads and writes of files in flight at a time: by io_uring where the machine lets us,
-// else by a few threads with pread and pwrite. The environment's SEALANE_IO=uring or =posix decides
-// instead of the machine.
+// else by a few threads with pread and pwrite. Files that lie in memory are read and written at
+// once, by the thread that asks: there is nothing to wait for. The environment's SEALANE_IO=uring,
+// =posix or =plain decides instead of machine and file.
 
 struct uring;
 
@@ -30,6 +31,7 @@ struct uring_op {
 };
 
 /**
+ * @param fd       the file that is to be read or written, to learn where it lies
  * @param regions  memory that all transfers lie in, mapped by pages; may be registered with the
  *                 kernel
  * @param depth    transfers in flight at most
@@ -39,6 +41,7 @@ struct uring_op {
  *           value of SEALANE_IO), SL_E_NOMEM
  */
 enum sl_status uring_new(
+	int fd,
 	const struct iovec regions[],
 	uint32_t region_count,
 	uint32_t depth,
@@ -57,6 +60,12 @@ void uring_submit(struct uring *ring, struct uring_op *op);
  * uring_submit.
  */
 struct uring_op *uring_wait(struct uring *ring);
+
+/**
+ * Each transfer has ended when uring_submit returns, so that depth is of no use, and its bytes may
+ * lie anywhere.
+ */
+bool uring_is_plain(const struct uring *ring);
 
 uint32_t uring_in_flight(const struct uring *ring);
 

@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char *const backends[] = {"uring", "posix"};
+static const char *const backends[] = {"uring", "posix", "plain"};
 
 static bool reads_whole(const char *path, const struct input_options *o)
 {
@@ -37,7 +37,7 @@ static void reads_at_all_sizes(void)
 	const char *path = scratch_path("text");
 
 	scratch_write(path, text, TEXT_SIZE);
-	for (size_t b = 0; b < 2; b++)
+	for (size_t b = 0; b < 3; b++)
 		for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
 			setenv("SEALANE_IO", backends[b], 1);
 			CHECK(reads_whole(path, &options[i]));
@@ -346,7 +346,7 @@ static void tells_failed_reads(void)
 
 	scratch_write(scratch_path("text"), text, TEXT_SIZE);
 	scratch_write(scratch_path("text.gz"), packed, pack(false, 0, TEXT_SIZE, 0));
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < 6; i++) {
 		uint64_t number = 0;
 		enum sl_status status;
 

@@ -25,7 +25,7 @@ static int fail_bad_step(enum io_step step)
 	return step == bad_step ? EPERM : 0;
 }
 
-static struct uring *make(void)
+static struct uring *make_for(int fd)
 {
 	struct iovec regions[DEPTH];
 	struct uring *ring = NULL;
@@ -40,8 +40,13 @@ static struct uring *make(void)
 			     0);
 	for (size_t i = 0; i < DEPTH; i++)
 		regions[i] = (struct iovec){memory + i * SIZE, SIZE};
-	CHECK_FATAL(uring_new(regions, DEPTH, DEPTH, &ring) == SL_OK);
+	CHECK_FATAL(uring_new(fd, regions, DEPTH, DEPTH, &ring) == SL_OK);
 	return ring;
+}
+
+static struct uring *make(void)
+{
+	return make_for(-1);
 }
 
 static void submit_all(struct uring *ring, struct uring_op ops[DEPTH], int fd, bool is_write)
@@ -118,6 +123,49 @@ static void moves_bytes_and_tells_errors_by_threads(void)
 	unsetenv("SEALANE_IO");
 }
 
+static void moves_bytes_and_tells_errors_at_once(void)
+{
+	setenv("SEALANE_IO", "plain", 1);
+	moves_bytes();
+	tells_errors();
+	unsetenv("SEALANE_IO");
+}
+
+/** What lies in memory is read and written at once, unless the environment says otherwise. */
+static void waits_for_no_memory(void)
+{
+	static const struct {
+		const char *choice;
+		bool is_plain;
+	} cases[] = {{"", true}, {"plain", true}, {"posix", false}};
+
+	int fd = memfd_create("ring", MFD_CLOEXEC);
+
+	CHECK_FATAL(fd >= 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct uring_op ops[DEPTH];
+		struct uring_op *op;
+		struct uring *ring;
+
+		setenv("SEALANE_IO", cases[i].choice, 1);
+		ring = make_for(fd);
+		CHECK_EQUAL(uring_is_plain(ring), cases[i].is_plain);
+		CHECK(!cases[i].is_plain || strstr(uring_text(ring), "plain reads") != NULL);
+		memset(memory, 'a' + (int)i, DEPTH * SIZE);
+		submit_all(ring, ops, fd, true);
+		memset(memory, 0, cases[i].is_plain ? DEPTH * SIZE : 0);
+		while ((op = uring_wait(ring)) != NULL)
+			CHECK(op->error == 0 && op->done == SIZE);
+		submit_all(ring, ops, fd, false);
+		while ((op = uring_wait(ring)) != NULL)
+			CHECK(op->error == 0 && op->done == SIZE);
+		CHECK(memory[0] == 'a' + i && memory[DEPTH * SIZE - 1] == 'a' + i);
+		uring_free(ring);
+	}
+	unsetenv("SEALANE_IO");
+	close(fd);
+}
+
 static bool is_text(const char *wanted)
 {
 	struct uring *ring = make();
@@ -138,12 +186,12 @@ static void stands_in_for_a_refused_ring(void)
 	);
 	moves_bytes();
 	setenv("SEALANE_IO", "uring", 1);
-	CHECK_EQUAL(uring_new(&region, 1, 1, &ring), SL_E_UNSUPPORTED);
+	CHECK_EQUAL(uring_new(-1, &region, 1, 1, &ring), SL_E_UNSUPPORTED);
 	io_fault = NULL;
 	setenv("SEALANE_IO", "posix", 1);
 	CHECK(is_text("SEALANE_IO=posix"));
 	setenv("SEALANE_IO", "fast", 1);
-	CHECK_EQUAL(uring_new(&region, 1, 1, &ring), SL_E_INVALID);
+	CHECK_EQUAL(uring_new(-1, &region, 1, 1, &ring), SL_E_INVALID);
 	unsetenv("SEALANE_IO");
 }
 
@@ -191,6 +239,8 @@ static const struct check_test tests[] = {
 	{"moves bytes", moves_bytes},
 	{"tells errors", tells_errors},
 	{"moves bytes and tells errors by threads", moves_bytes_and_tells_errors_by_threads},
+	{"moves bytes and tells errors at once", moves_bytes_and_tells_errors_at_once},
+	{"waits for no memory", waits_for_no_memory},
 	{"stands in for a refused ring", stands_in_for_a_refused_ring},
 	{"does without registered buffers", does_without_registered_buffers},
 	{"outlives a thread", outlives_a_thread},
