@@ -1,16 +1,29 @@
 #include "dataplane/batch/result.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
+// Implementation notes. To wake a thread costs about as much as to read or write a chunk's tenth, so
+// nobody is woken who can not go on: the writer only for the result that it waits for, and the
+// reader only when it can read several chunks in a row.
+
+enum {
+	READ_ROW = 3 // results that are free when the reader is woken
+};
+
+static_assert((int)RESULTS_MIN >= (int)READ_ROW, "a reader that waits is woken in the end");
+
 struct results {
-	pthread_mutex_t lock; // guards everything below
-	pthread_cond_t changed;
-	struct result *all;   // [count]
-	struct result *free;  // list
-	struct result *first; // begun or done, in order of the chunks
+	pthread_mutex_t lock;    // guards everything below
+	pthread_cond_t has_free; // the reader waits: READ_ROW are free
+	pthread_cond_t has_next; // the writer waits: first is done
+	struct result *all;      // [count]
+	struct result *free;     // list
+	struct result *first;    // begun or done, in order of the chunks
 	struct result *last;
 	uint64_t begun;
 	uint32_t count;
+	uint32_t free_count;
 	uint32_t view_count;
 	bool is_ended;
 	bool is_stopped;
@@ -28,13 +41,15 @@ enum sl_status results_new(uint32_t result_count, uint32_t view_count, struct re
 		return SL_E_NOMEM;
 	}
 	r->count = result_count;
+	r->free_count = result_count;
 	r->view_count = view_count;
 	for (uint32_t i = 0; i < result_count; i++) {
 		r->all[i].next = r->free;
 		r->free = &r->all[i];
 	}
 	pthread_mutex_init(&r->lock, NULL);
-	pthread_cond_init(&r->changed, NULL);
+	pthread_cond_init(&r->has_free, NULL);
+	pthread_cond_init(&r->has_next, NULL);
 	*ret_results = r;
 	return SL_OK;
 }
@@ -49,7 +64,8 @@ void results_free(struct results *r)
 		for (uint32_t v = 0; v < r->view_count; v++)
 			free(r->all[i].out.view[v].bytes);
 	}
-	pthread_cond_destroy(&r->changed);
+	pthread_cond_destroy(&r->has_free);
+	pthread_cond_destroy(&r->has_next);
 	pthread_mutex_destroy(&r->lock);
 	free(r->all);
 	free(r);
@@ -77,10 +93,11 @@ struct result *results_begin(struct results *r)
 
 	pthread_mutex_lock(&r->lock);
 	while (r->free == NULL && !r->is_stopped)
-		pthread_cond_wait(&r->changed, &r->lock);
+		pthread_cond_wait(&r->has_free, &r->lock);
 	if (!r->is_stopped) {
 		result = r->free;
 		r->free = result->next;
+		r->free_count--;
 		reset_result(result, r->begun++, r->view_count);
 		if (r->first == NULL)
 			r->first = result;
@@ -96,7 +113,8 @@ void results_done(struct results *r, struct result *result)
 {
 	pthread_mutex_lock(&r->lock);
 	result->is_done = true;
-	pthread_cond_broadcast(&r->changed);
+	if (result == r->first)
+		pthread_cond_signal(&r->has_next);
 	pthread_mutex_unlock(&r->lock);
 }
 
@@ -107,7 +125,7 @@ struct result *results_take(struct results *r)
 	pthread_mutex_lock(&r->lock);
 	while (!r->is_stopped && !(r->first == NULL && r->is_ended)
 	       && !(r->first != NULL && r->first->is_done))
-		pthread_cond_wait(&r->changed, &r->lock);
+		pthread_cond_wait(&r->has_next, &r->lock);
 	if (!r->is_stopped && r->first != NULL) {
 		result = r->first;
 		r->first = result->next;
@@ -121,7 +139,8 @@ void results_recycle(struct results *r, struct result *result)
 	pthread_mutex_lock(&r->lock);
 	result->next = r->free;
 	r->free = result;
-	pthread_cond_broadcast(&r->changed);
+	if (++r->free_count >= READ_ROW)
+		pthread_cond_signal(&r->has_free);
 	pthread_mutex_unlock(&r->lock);
 }
 
@@ -129,7 +148,7 @@ void results_end(struct results *r)
 {
 	pthread_mutex_lock(&r->lock);
 	r->is_ended = true;
-	pthread_cond_broadcast(&r->changed);
+	pthread_cond_broadcast(&r->has_next);
 	pthread_mutex_unlock(&r->lock);
 }
 
@@ -137,7 +156,8 @@ void results_stop(struct results *r)
 {
 	pthread_mutex_lock(&r->lock);
 	r->is_stopped = true;
-	pthread_cond_broadcast(&r->changed);
+	pthread_cond_broadcast(&r->has_free);
+	pthread_cond_broadcast(&r->has_next);
 	pthread_mutex_unlock(&r->lock);
 }
 

@@ -29,8 +29,12 @@ struct result {
 
 struct results;
 
+enum {
+	RESULTS_MIN = 4
+};
+
 /**
- * @param result_count results under way at the most
+ * @param result_count results under way at the most, RESULTS_MIN or more
  * @param view_count   views whose rooms are in use
  */
 enum sl_status results_new(

@@ -17,7 +17,8 @@
 #include <string.h>
 
 enum {
-	RUN_RESULTS_PER_WORKER = 3, // one filled, one waiting to be filled, one being written
+	RUN_RESULTS_PER_WORKER = 2,      // one filled, one that waits
+	RUN_RESULTS_SPARE = RESULTS_MIN, // being written, or free for the reader
 	RUN_TEXT_MAX = 512,
 	RUN_BLOCKS_SPARE = 8, // of the input, read ahead
 	MS_PER_DAY = 86400000
@@ -183,7 +184,8 @@ static enum sl_status put_csv_header(struct batch_run *run, struct problem *ret_
 static enum sl_status open_files(struct batch_run *run, struct problem *ret_problem)
 {
 	const struct batch_setup *setup = &run->setup;
-	const uint32_t result_count = setup->worker_count * RUN_RESULTS_PER_WORKER;
+	const uint32_t result_count =
+		setup->worker_count * RUN_RESULTS_PER_WORKER + RUN_RESULTS_SPARE;
 	const struct input_options input_options = {.block_count = result_count + RUN_BLOCKS_SPARE};
 	const struct chunks_options chunks_options = {
 		.format = setup->image->format == POLICY_CSV ? CHUNK_CSV : CHUNK_NDJSON,
