@@ -179,17 +179,22 @@ static void unlink_slot(struct key_table *t, struct slot *s)
 }
 
 /** A slot for a new entry; SIZE_MAX when none is free and none may give way. */
-static size_t take_slot(struct key_table *t, uint64_t evictable_mark)
+static size_t take_slot(
+	struct key_table *t,
+	const uint64_t hash[HASH_WORDS],
+	uint64_t evictable_mark
+)
 {
 	size_t scan = t->slot_count_max < EVICT_SCAN ? t->slot_count_max : EVICT_SCAN;
+	size_t start = (size_t)(((unsigned __int128)hash[1] * t->slot_count_max) >> 64);
 
 	if (t->used < t->slot_count_max)
 		return t->used++;
-	// Slots were filled in the order of time, so the hand meets the oldest first.
+	// Anyone at all gives way. Were it the oldest, keys that come round and round and are but few
+	// more than there is room for would each be gone when they come again.
 	for (size_t i = 0; i < scan; i++) {
-		size_t index = t->hand;
+		size_t index = (start + i) % t->slot_count_max;
 
-		t->hand = (t->hand + 1) % t->slot_count_max;
 		if (position_of(slot_at(t, index)) <= evictable_mark) {
 			unlink_slot(t, slot_at(t, index));
 			return index;
@@ -245,7 +250,7 @@ enum sl_status key_table_insert(
 		return SL_OK;
 	}
 	if (room != NULL)
-		slot = take_slot(table, evictable_mark);
+		slot = take_slot(table, h, evictable_mark);
 	else
 		room = evict_neighbour(table, h, evictable_mark, &slot);
 	if (slot == SIZE_MAX)

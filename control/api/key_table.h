@@ -73,7 +73,8 @@ size_t key_table_find_burst(
 
 /**
  * Insert or replace one entry; one writer at a time. When the table (or the bucket's neighbourhood) is full, an
- * entry whose position is at or below evictable_mark gives way.
+ * entry whose position is at or below evictable_mark gives way: any of them, not the oldest, so that keys which come
+ * round and round are mostly found even when they are a few more than there is room for.
  *
  * Outcomes  SL_OK; SL_E_FULL when nothing may give way: raise the mark and try again
  */

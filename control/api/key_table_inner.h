@@ -54,7 +54,6 @@ struct key_table {
 	size_t slot_size;      // bytes, a multiple of SLOT_UNIT
 	size_t entry_words;
 	size_t used;         // slots handed out so far; the writer's
-	size_t hand;         // where the search for a slot that may give way goes on; the writer's
 	atomic_size_t count; // live entries
 	atomic_bool has_evicted;
 	size_t memory_size;

@@ -139,6 +139,29 @@ static void an_entry_can_be_replaced_and_its_subject_set(void)
 	key_table_free(t);
 }
 
+static void keys_that_come_round_are_mostly_found(void)
+{
+	enum {
+		COUNT = 20000,
+		KEYS = COUNT + COUNT / 50,
+		ROUNDS = 5
+	};
+	struct key_entry e;
+	struct key_table *t;
+	size_t missed = 0;
+
+	CHECK_FATAL(key_table_new(COUNT, PURPOSES, &t) == SL_OK);
+	for (uint64_t i = 0; i < (uint64_t)KEYS * (1 + ROUNDS); i++) {
+		if (find(t, i % KEYS, &e))
+			continue;
+		missed += i >= KEYS;
+		CHECK_EQUAL(insert(t, i % KEYS, 1, 1), SL_OK);
+	}
+	// If the oldest gave way, every one of them would be missed.
+	CHECK(missed > 0 && missed < (size_t)KEYS * ROUNDS / 10);
+	key_table_free(t);
+}
+
 static void only_entries_below_the_mark_give_way(void)
 {
 	enum {
@@ -257,6 +280,7 @@ static const struct check_test tests[] = {
 	{"what was inserted is found", what_was_inserted_is_found},
 	{"an entry can be replaced and its subject set",
 	 an_entry_can_be_replaced_and_its_subject_set},
+	{"keys that come round are mostly found", keys_that_come_round_are_mostly_found},
 	{"only entries below the mark give way", only_entries_below_the_mark_give_way},
 	{"a small table serves many generations", a_small_table_serves_many_generations},
 	{"readers never see a torn entry", readers_never_see_a_torn_entry},
