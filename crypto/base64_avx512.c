@@ -1,26 +1,8 @@
+#include "crypto/base64_avx512.h"
+
 #include "crypto/base64_code.h"
 
-#include <immintrin.h>
-
-// 48 bytes are 64 characters at a time, after Muła and Lemire, "Base64 encoding and decoding at almost
-// the speed of a memory copy" (2019). Masks keep loads and stores within the buffers, ends included.
-
-#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi")))
-
-enum {
-	RAW_BLOCK = 48,
-	TEXT_BLOCK = 64
-};
-
-static const uint8_t alphabet[64] __attribute__((aligned(64))) =
-	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-// Every word gets its three bytes as 1, 0, 2, 1: six bits each begin at bit 10, 4, 22 and 16 of it.
-static const uint8_t spread[64] __attribute__((aligned(64))) = {
-	1,  0,  2,  1,  4,  3,  5,  4,  7,  6,  8,  7,  10, 9,  11, 10, 13, 12, 14, 13, 16, 15,
-	17, 16, 19, 18, 20, 19, 22, 21, 23, 22, 25, 24, 26, 25, 28, 27, 29, 28, 31, 30, 32, 31,
-	34, 33, 35, 34, 37, 36, 38, 37, 40, 39, 41, 40, 43, 42, 44, 43, 46, 45, 47, 46,
-};
+// Masks keep loads and stores within the buffers, ends included.
 
 // Bytes 2, 1, 0 of every word; the last sixteen are not kept.
 static const uint8_t pack[64] __attribute__((aligned(64))) = {
@@ -29,25 +11,7 @@ static const uint8_t pack[64] __attribute__((aligned(64))) = {
 	40, 46, 45, 44, 50, 49, 48, 54, 53, 52, 58, 57, 56, 62, 61, 60,
 };
 
-/** Mask of the first count of 64 bytes. */
-static inline __mmask64 first_bytes(size_t count)
-{
-	return count >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << count) - 1;
-}
-
-/** The 64 characters of 48 bytes; missing bytes are zeros. */
-AVX512 static inline __m512i encode_block(__m512i raw)
-{
-	const __m512i bits = _mm512_set1_epi64(0x3036242a1016040a);
-	__m512i values = _mm512_multishift_epi64_epi8(
-		bits, _mm512_permutexvar_epi8(_mm512_load_si512(spread), raw)
-	);
-
-	// The permutation looks at the lowest six bits of a byte only.
-	return _mm512_permutexvar_epi8(values, _mm512_load_si512(alphabet));
-}
-
-AVX512 void base64_encode_avx512(struct view raw, uint8_t *ret_text)
+AVX512_VBMI void base64_encode_avx512(struct view raw, uint8_t *ret_text)
 {
 	size_t whole = raw.size / RAW_BLOCK * RAW_BLOCK;
 	size_t rest = raw.size - whole;
@@ -75,7 +39,7 @@ AVX512 void base64_encode_avx512(struct view raw, uint8_t *ret_text)
 }
 
 /** The 48 bytes of 64 characters; the top bit of a byte of *wrong is set where one is no base64. */
-AVX512 static inline __m512i decode_block(__m512i text, __m512i *wrong)
+AVX512_VBMI static inline __m512i decode_block(__m512i text, __m512i *wrong)
 {
 	// Values of the characters 0x00..0x3f and 0x40..0x7f; 0x80: no base64.
 	static const uint8_t values[128] __attribute__((aligned(64))) = {
@@ -99,7 +63,7 @@ AVX512 static inline __m512i decode_block(__m512i text, __m512i *wrong)
 	return _mm512_permutexvar_epi8(_mm512_load_si512(pack), value);
 }
 
-AVX512 size_t base64_decode_avx512(struct view text, uint8_t *ret_raw)
+AVX512_VBMI size_t base64_decode_avx512(struct view text, uint8_t *ret_raw)
 {
 	__m512i wrong = _mm512_setzero_si512();
 	size_t pads;

@@ -3,6 +3,7 @@
 #include "crypto/cpu.h"
 #include "crypto/lanes_scratch.h"
 #include "crypto/secret.h"
+#include "io/base/attr.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +78,7 @@ static void wipe_batch(struct lanes_batch *b)
 /** Zero the stack that the functions called before have used. */
 static __attribute__((noinline)) void wipe_stack(void)
 {
-	uint8_t used[STACK_USED_MAX];
+	UNINITIALIZED uint8_t used[STACK_USED_MAX];
 
 	bytes_wipe(used, sizeof(used));
 }
@@ -89,19 +90,21 @@ void lanes_wipe(struct lanes *l)
 	wipe_stack();
 }
 
-/** Stable. Source: Knuth, The Art of Computer Programming 3, 5.2, distribution counting. */
-void lanes_rows_sort(struct lanes_rows *rows)
+uint32_t lanes_rows_take(
+	struct lanes_rows *rows,
+	uint16_t ret_rows[static FIELD_BURST_MAX + ROWS_OF_SHAPE]
+)
 {
-	uint16_t first[LANES_SHAPES + 1] = {0};
-	uint16_t sorted[FIELD_BURST_MAX];
+	uint32_t taken = 0;
 
-	if (!rows->is_mixed)
-		return;
-	for (uint32_t i = 0; i < rows->count; i++)
-		first[rows->shape[i] + 1]++;
-	for (uint32_t i = 1; i < LANES_SHAPES; i++)
-		first[i] = (uint16_t)(first[i] + first[i - 1]);
-	for (uint32_t i = 0; i < rows->count; i++)
-		sorted[first[rows->shape[i]]++] = rows->row[i];
-	memcpy(rows->row, sorted, rows->count * sizeof(sorted[0]));
+	for (uint32_t i = 0; i < sizeof(rows->used) / sizeof(rows->used[0]); i++) {
+		for (; rows->used[i] != 0; rows->used[i] &= rows->used[i] - 1) {
+			uint32_t shape = i * 64 + (uint32_t)__builtin_ctzll(rows->used[i]);
+
+			memcpy(ret_rows + taken, rows->row[shape], sizeof(rows->row[shape]));
+			taken += rows->count[shape];
+			rows->count[shape] = 0;
+		}
+	}
+	return taken;
 }

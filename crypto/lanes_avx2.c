@@ -2,6 +2,7 @@
 
 #include "crypto/base64.h"
 #include "crypto/lanes_kernel.h"
+#include "io/base/attr.h"
 
 #include <assert.h>
 #include <immintrin.h>
@@ -38,6 +39,11 @@ static inline vec vec_gather(const uint8_t *const rows[VEC_LANES], size_t offset
 	return _mm256_loadu2_m128i(
 		(const __m128i *)(rows[1] + offset), (const __m128i *)(rows[0] + offset)
 	);
+}
+
+static inline vec vec_join(const __m128i lanes[VEC_LANES])
+{
+	return _mm256_set_m128i(lanes[1], lanes[0]);
 }
 
 /** The same two 64-bit words in every lane. */

@@ -1,7 +1,9 @@
 // AVX-512 with VAES and VPCLMULQDQ: four lanes a register, thirty-two registers.
 
 #include "crypto/base64.h"
+#include "crypto/base64_avx512.h"
 #include "crypto/lanes_kernel.h"
+#include "io/base/attr.h"
 
 #include <assert.h>
 #include <immintrin.h>
@@ -40,6 +42,14 @@ static inline vec vec_gather(const uint8_t *const rows[VEC_LANES], size_t offset
 	v = _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)(rows[1] + offset)), 1);
 	v = _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)(rows[2] + offset)), 2);
 	return _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)(rows[3] + offset)), 3);
+}
+
+static inline vec vec_join(const __m128i lanes[VEC_LANES])
+{
+	vec v = _mm512_inserti32x4(_mm512_castsi128_si512(lanes[0]), lanes[1], 1);
+
+	v = _mm512_inserti32x4(v, lanes[2], 2);
+	return _mm512_inserti32x4(v, lanes[3], 3);
 }
 
 /** The same two 64-bit words in every lane. */
@@ -120,12 +130,12 @@ static inline vec vec_swap_halves(vec v)
 
 static inline vec vec_up_4(vec v)
 {
-	return _mm512_bslli_epi128(v, 4);
+	return _mm512_maskz_shuffle_epi32(0xeeee, v, 0x90); // cheaper than a shift of bytes
 }
 
 static inline vec vec_up_8(vec v)
 {
-	return _mm512_bslli_epi128(v, 8);
+	return _mm512_maskz_shuffle_epi32(0xcccc, v, 0x40);
 }
 
 static inline vec vec_twice_64(vec v)
@@ -206,7 +216,7 @@ static void wipe_registers(void)
 				   "xmm31");
 }
 
-/** One to fifteen bytes and zeros. */
+/** Up to sixteen bytes and zeros. */
 INLINE __m128i load_part(const uint8_t *bytes, size_t size)
 {
 	return _mm_maskz_loadu_epi8((__mmask16)((1u << size) - 1), bytes);
@@ -218,6 +228,31 @@ INLINE void copy_part(uint8_t *to, const uint8_t *from, size_t size)
 	__mmask16 mask = (__mmask16)((1u << size) - 1);
 
 	_mm_mask_storeu_epi8(to, mask, _mm_maskz_loadu_epi8(mask, from));
+}
+
+/** Base64 of a field, which is 33 bytes at least: blocks of 64 characters, the last so that it ends at the field's end. */
+INLINE void encode_field(const uint8_t *raw, size_t size, uint8_t *ret_text)
+{
+	static const uint64_t pads[3] = {0, (uint64_t)1 << 63, (uint64_t)3 << 62};
+	size_t whole = (size + 2) / 3 * 3;
+	uint64_t pad = pads[whole - size];
+	size_t text_size = whole / 3 * 4;
+	__m512i text;
+
+	if (whole < RAW_BLOCK) {
+		text = encode_block(_mm512_loadu_si512(raw));
+		pad >>= TEXT_BLOCK - text_size;
+		text = _mm512_mask_blend_epi8(pad, text, _mm512_set1_epi8('='));
+		_mm512_mask_storeu_epi8(ret_text, first_bytes(text_size), text);
+		return;
+	}
+	for (size_t at = 0; at + RAW_BLOCK < whole; at += RAW_BLOCK)
+		_mm512_storeu_si512(
+			ret_text + at / 3 * 4, encode_block(_mm512_loadu_si512(raw + at))
+		);
+	text = encode_block(_mm512_loadu_si512(raw + whole - RAW_BLOCK));
+	text = _mm512_mask_blend_epi8(pad, text, _mm512_set1_epi8('='));
+	_mm512_storeu_si512(ret_text + text_size - TEXT_BLOCK, text);
 }
 
 // The body, in this order.

@@ -210,7 +210,9 @@ INLINE void mac_batch(struct lanes_batch *b, unsigned groups)
 				x[0][g] = first[1][g];
 		for_groups (g)
 			mac[g] = vec_select(
-				has_begun(b, g, SHAPE_HEAD_START, step), x[0][g], mac[g]
+				has_begun(b, g, SHAPE_HEAD_BLOCKS, b->head_steps - 1 - step),
+				x[0][g],
+				mac[g]
 			);
 	}
 	for (uint32_t step = 0; step < b->text_steps; step++) {
@@ -225,7 +227,9 @@ INLINE void mac_batch(struct lanes_batch *b, unsigned groups)
 		encrypt(b, x, 1, groups);
 		for_groups (g)
 			mac[g] = vec_select(
-				has_begun(b, g, SHAPE_TEXT_START, step), x[0][g], mac[g]
+				has_begun(b, g, SHAPE_TEXT_BLOCKS, b->text_steps - 1 - step),
+				x[0][g],
+				mac[g]
 			);
 	}
 	for_groups (g) {
@@ -237,7 +241,8 @@ INLINE void mac_batch(struct lanes_batch *b, unsigned groups)
 /** IV | counter of the lane's text block at this step: inc32 of J0 once for the first block. */
 INLINE vec counter_block(const struct lanes_batch *b, unsigned group, uint32_t step)
 {
-	vec count = vec_subtract(vec_words(step + 2), shape_word(b, group, SHAPE_TEXT_START));
+	vec blocks = shape_word(b, group, SHAPE_TEXT_BLOCKS);
+	vec count = vec_subtract(blocks, vec_words(b->text_steps - step - 2));
 	vec last_word = vec_block(0x0c0d0e0f80808080, 0x8080808080808080);
 
 	return vec_xor(row_load(&b->iv, group), vec_shuffle(count, last_word));
@@ -255,7 +260,7 @@ INLINE void text_step(
 )
 {
 	for_groups (g) {
-		vec begun = has_begun(b, g, SHAPE_TEXT_START, step);
+		vec begun = has_begun(b, g, SHAPE_TEXT_BLOCKS, b->text_steps - 1 - step);
 		vec mask = begun;
 		vec in = row_load(&b->text[step], g);
 		vec out;

@@ -1,6 +1,8 @@
 // Part of the body of lanes_avx512.c, lanes_avx2.c and lanes_sse.c (see lanes_body.h): fields of a burst
 // through a batch, and their form outside (field.h): Tink's prefix, IV, ciphertext, tag, in base64. All that
 // is public: branches are fine there.
+//
+// Over the level's encode_field: base64 of a field, behind which are ENCODE_PADDING zeros.
 
 enum {
 	IV_AT = FIELD_PREFIX_SIZE,
@@ -31,19 +33,34 @@ INLINE void frame_field(struct lanes_scratch *s, uint32_t lane, uint32_t key_id,
 	copy_block(raw + IV_AT, s->batch.iv.lane[lane]);
 	take_blocks(&s->batch, lane, size, raw + TEXT_AT);
 	copy_block(raw + TEXT_AT + size, s->batch.tag.lane[lane]);
+	memset(raw + FIELD_OVERHEAD + size, 0, ENCODE_PADDING);
 }
 
-INLINE struct lanes_message seal_message(const struct seal_burst *burst, uint32_t row)
+/** Put the fields of a burst into lanes. */
+INLINE void fill_fields(
+	struct lanes_scratch *s,
+	const struct seal_burst *burst,
+	const uint16_t rows[],
+	uint32_t count,
+	bool is_random
+)
 {
-	const struct field_path *path = burst->path[row];
+	struct lanes_batch *b = &s->batch;
+	UNINITIALIZED struct lanes_input in;
 
-	return (struct lanes_message){
-		.key = burst->field_key[row],
-		.mac_key = burst->iv_key[row],
-		.head = view_of(path->block, (size_t)path->block_count * 16),
-		.aad = view_of(field_path_bytes(path), path->size),
-		.text = burst->text[row],
-	};
+	for (uint32_t lane = 0; lane < GROUPS * VEC_LANES; lane++) {
+		uint32_t i = rows[lane < count ? lane : 0];
+		const struct field_path *path = burst->path[i];
+
+		b->key[lane] = burst->field_key[i];
+		b->mac_key[lane] = burst->iv_key[i];
+		in.head[lane] = view_of(path->block, (size_t)path->block_count * 16);
+		in.aad[lane] = view_of(field_path_bytes(path), path->size);
+		in.text[lane] = burst->text[i];
+		if (is_random)
+			memcpy(b->iv.lane[lane], s->iv[i], FIELD_IV_SIZE);
+	}
+	fill_batch(b, &in, count, !is_random);
 }
 
 static void seal_fields(
@@ -54,25 +71,10 @@ static void seal_fields(
 	bool is_random
 )
 {
-	struct lanes_batch *b = &s->batch;
-
-	begin_batch(b, count);
-	for (uint32_t lane = 0; lane < count; lane++) {
-		struct lanes_message m = seal_message(burst, rows[lane]);
-
-		make_room(b, &m);
-	}
-	for (uint32_t lane = 0; lane < count; lane++) {
-		struct lanes_message m = seal_message(burst, rows[lane]);
-
-		fill_lane(b, lane, &m);
-		if (is_random)
-			memcpy(b->iv.lane[lane], s->iv[rows[lane]], FIELD_IV_SIZE);
-	}
-	finish_batch(b);
+	fill_fields(s, burst, rows, count, is_random);
 	if (!is_random)
-		mac(b);
-	seal(b);
+		mac(&s->batch);
+	seal(&s->batch);
 	for (uint32_t lane = 0; lane < count; lane++) {
 		uint32_t i = rows[lane];
 
@@ -82,29 +84,34 @@ static void seal_fields(
 	for (uint32_t lane = 0; lane < count; lane++) {
 		uint32_t i = rows[lane];
 
-		base64_encode(
-			view_of(s->raw[lane], FIELD_OVERHEAD + burst->text[i].size),
-			burst->sealed[i]
-		);
+		encode_field(s->raw[lane], FIELD_OVERHEAD + burst->text[i].size, burst->sealed[i]);
 	}
 }
 
-/** What an open burst asks of a lane; the ciphertext is in raw, where decode has put it. */
-INLINE struct lanes_message open_message(
+/** Put the fields of a burst into lanes; the ciphertext is in raw, where decode has put it. */
+INLINE void fill_sealed(
+	struct lanes_scratch *s,
 	const struct open_burst *burst,
-	uint32_t row,
-	const uint8_t *raw
+	const uint16_t rows[],
+	uint32_t count,
+	const size_t text_size[]
 )
 {
-	const struct field_path *path = burst->path[row];
-	size_t size = 0;
+	struct lanes_batch *b = &s->batch;
+	UNINITIALIZED struct lanes_input in;
 
-	(void)lanes_text_size(burst->sealed[row], &size);
-	return (struct lanes_message){
-		.key = burst->field_key[row],
-		.aad = view_of(field_path_bytes(path), path->size),
-		.text = view_of(raw + TEXT_AT, size),
-	};
+	for (uint32_t lane = 0; lane < GROUPS * VEC_LANES; lane++) {
+		uint32_t from = lane < count ? lane : 0;
+		const struct field_path *path = burst->path[rows[from]];
+
+		b->key[lane] = burst->field_key[rows[from]];
+		b->mac_key[lane] = NULL;
+		in.head[lane] = view_of(NULL, 0);
+		in.aad[lane] = view_of(field_path_bytes(path), path->size);
+		in.text[lane] = view_of(s->raw[from] + TEXT_AT, text_size[from]);
+		memcpy(b->iv.lane[lane], s->raw[from] + IV_AT, FIELD_IV_SIZE);
+	}
+	fill_batch(b, &in, count, false);
 }
 
 /** Whether a tag is the right one, in a time that does not depend on where they differ. */
@@ -126,36 +133,28 @@ static void open_fields(
 {
 	struct lanes_batch *b = &s->batch;
 	bool is_framed[LANES_WIDTH_MAX];
+	size_t size[LANES_WIDTH_MAX];
 
-	begin_batch(b, count);
 	for (uint32_t lane = 0; lane < count; lane++) {
 		uint32_t i = rows[lane];
 		uint8_t *raw = s->raw[lane];
-		struct lanes_message m = open_message(burst, i, raw);
 
+		(void)lanes_text_size(burst->sealed[i], &size[lane]);
 		// What is framed wrongly goes through the lane all the same, and then fails.
 		is_framed[lane] =
-			base64_decode(burst->sealed[i], raw) == FIELD_OVERHEAD + m.text.size;
+			base64_decode(burst->sealed[i], raw) == FIELD_OVERHEAD + size[lane];
 		is_framed[lane] &= has_prefix(raw, burst->key_id[i]);
-		make_room(b, &m);
 	}
-	for (uint32_t lane = 0; lane < count; lane++) {
-		struct lanes_message m = open_message(burst, rows[lane], s->raw[lane]);
-
-		fill_lane(b, lane, &m);
-		memcpy(b->iv.lane[lane], s->raw[lane] + IV_AT, FIELD_IV_SIZE);
-	}
-	finish_batch(b);
+	fill_sealed(s, burst, rows, count, size);
 	open(b);
 	for (uint32_t lane = 0; lane < count; lane++) {
 		uint32_t i = rows[lane];
-		struct lanes_message m = open_message(burst, i, s->raw[lane]);
-		bool is_right = is_tag(m.text.bytes + m.text.size, b->tag.lane[lane]);
+		bool is_right = is_tag(s->raw[lane] + TEXT_AT + size[lane], b->tag.lane[lane]);
 
 		burst->is_opened[i] = is_framed[lane] && is_right;
-		burst->text_size[i] = burst->is_opened[i] ? (uint32_t)m.text.size : 0;
+		burst->text_size[i] = burst->is_opened[i] ? (uint32_t)size[lane] : 0;
 		if (burst->is_opened[i])
-			text(b, lane, m.text.size, burst->text[i]);
+			text(b, lane, size[lane], burst->text[i]);
 		else
 			memset(burst->text[i], 0, field_text_size_max(burst->sealed[i].size));
 	}

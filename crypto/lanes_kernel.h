@@ -18,6 +18,7 @@ enum {
 	LANES_HEAD_BLOCKS_MAX = LANES_HEAD_MAX / 16, // 16-byte blocks of it
 	LANES_WIDTH_MAX = 12,                        // lanes of a batch at the widest level
 	LANES_ROUND_KEYS = 15,                       // of AES-256
+	ENCODE_PADDING = 2,                          // zeros behind a field that is put into base64
 	// Bytes of a field before base64, and slack for whole blocks and registers.
 	LANES_RAW_SIZE = (FIELD_OVERHEAD + LANES_TEXT_MAX + 16 + 63) / 64 * 64 + 64
 };
@@ -29,9 +30,9 @@ struct lanes_row {
 
 /** Words of a lane of lanes_batch.shape. */
 enum lanes_shape {
-	SHAPE_TEXT_START, // first step of the lane's text
-	SHAPE_HEAD_START, // first step of the lane's head
-	SHAPE_LAST_SIZE   // bytes of its last block of text, 1..16; 0: no text
+	SHAPE_TEXT_BLOCKS, // blocks of the lane's text
+	SHAPE_HEAD_BLOCKS, // blocks of its head
+	SHAPE_LAST_SIZE    // bytes of its last block of text, 1..16; 0: no text
 };
 
 /**
@@ -41,9 +42,9 @@ enum lanes_shape {
  * a lane with fewer blocks starts later:
  *
  *	step          0      1      2      3
- *	lane 0     text 0 text 1 text 2 tail      start 0
- *	lane 1       0      0    text 0 tail      start 2
- *	lane 2       0      0      0      0       start 4: no text
+ *	lane 0     text 0 text 1 text 2 tail      4 blocks
+ *	lane 1       0      0    text 0 tail      2 blocks
+ *	lane 2       0      0      0      0       no text
  */
 struct lanes_batch {
 	uint32_t count;      // lanes in use; the others compute on what they find, for nobody

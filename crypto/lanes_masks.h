@@ -32,17 +32,17 @@ INLINE vec byte_numbers(void)
 	return vec_block(0x0f0e0d0c0b0a0908, 0x0706050403020100);
 }
 
-/** All ones in the lanes whose text (or head) has begun at this step. */
+/** All ones in the lanes whose text (or head) has begun when `left` steps are left after this one. */
 INLINE vec
-has_begun(const struct lanes_batch *b, unsigned group, enum lanes_shape start, uint32_t step)
+has_begun(const struct lanes_batch *b, unsigned group, enum lanes_shape blocks, uint32_t left)
 {
-	return vec_greater(vec_words(step + 1), shape_word(b, group, start));
+	return vec_greater(shape_word(b, group, blocks), vec_words(left));
 }
 
 /** All ones in the lanes that have no text. */
 INLINE vec is_empty(const struct lanes_batch *b, unsigned group)
 {
-	return vec_greater(shape_word(b, group, SHAPE_TEXT_START), vec_words(b->text_steps - 1));
+	return vec_greater(vec_words(1), shape_word(b, group, SHAPE_TEXT_BLOCKS));
 }
 
 /** All ones in the bytes of the last block that are text. */

@@ -1,5 +1,6 @@
 #include "crypto/lanes_scratch.h"
 #include "crypto/secret.h"
+#include "io/base/attr.h"
 
 static void refuse_field(struct open_burst *burst, uint32_t i)
 {
@@ -8,32 +9,46 @@ static void refuse_field(struct open_burst *burst, uint32_t i)
 	burst->is_opened[i] = false;
 }
 
+static void open_left(struct lanes *l, struct open_burst *burst)
+{
+	UNINITIALIZED uint16_t rows[FIELD_BURST_MAX + ROWS_OF_SHAPE];
+	uint32_t count = lanes_rows_take(&l->rows, rows);
+	uint32_t width = l->level->width;
+
+	for (uint32_t i = 0; i < count; i += width)
+		l->level->open_fields(
+			l->scratch, burst, rows + i, count - i < width ? count - i : width
+		);
+}
+
 size_t lanes_open_fields(
 	struct lanes *l,
 	struct open_burst *burst,
 	uint16_t ret_rest[static FIELD_BURST_MAX]
 )
 {
-	uint32_t width = l->level->width;
-	struct lanes_rows rows;
+	struct lanes_rows *rows = &l->rows;
 	size_t rest = 0;
 	size_t size;
 
-	rows.count = 0;
-	rows.is_mixed = false;
-	for (uint32_t i = 0; i < burst->count; i++)
-		if (!lanes_text_size(burst->sealed[i], &size))
-			refuse_field(burst, i);
-		else if (size > l->level->text_max)
-			ret_rest[rest++] = (uint16_t)i;
-		else
-			lanes_rows_add(&rows, i, burst->path[i]->block_count, size);
-	lanes_rows_sort(&rows);
-	for (uint32_t i = 0; i < rows.count; i += width) {
-		uint32_t left = rows.count - i;
+	for (uint32_t i = 0; i < burst->count; i++) {
+		uint8_t shape;
 
-		l->level->open_fields(l->scratch, burst, rows.row + i, left < width ? left : width);
+		if (!lanes_text_size(burst->sealed[i], &size)) {
+			refuse_field(burst, i);
+			continue;
+		}
+		if (size > l->level->text_max) {
+			ret_rest[rest++] = (uint16_t)i;
+			continue;
+		}
+		shape = lanes_shape_of(burst->path[i]->block_count, size);
+		if (lanes_rows_add(rows, i, shape) < l->level->width)
+			continue;
+		l->level->open_fields(l->scratch, burst, rows->row[shape], l->level->width);
+		rows->count[shape] = 0;
 	}
+	open_left(l, burst);
 	lanes_wipe(l);
 	return rest;
 }

@@ -1,11 +1,17 @@
 // Part of the body of lanes_avx512.c, lanes_avx2.c and lanes_sse.c (see lanes_body.h): bytes of messages to
 // rows of a batch and back. Sizes decide here what is copied; no byte does.
 //
-// Over the level's load_part (1..15 bytes and zeros, reading nothing else) and copy_part (1..15 bytes exactly).
+// Over the level's load_part (0..16 bytes and zeros, reading nothing else) and copy_part (1..15 bytes exactly).
 
 INLINE size_t blocks_of(size_t size)
 {
 	return (size + 15) / 16;
+}
+
+/** Where the last block of a text begins. */
+INLINE size_t last_block_at(size_t size)
+{
+	return (size - (size != 0)) / 16 * 16;
 }
 
 INLINE void copy_block(uint8_t *to, const uint8_t *from)
@@ -13,53 +19,52 @@ INLINE void copy_block(uint8_t *to, const uint8_t *from)
 	_mm_storeu_si128((__m128i *)to, _mm_loadu_si128((const __m128i *)from));
 }
 
-/** Put bytes into the last rows of a lane and zeros into those before. */
-INLINE void put_blocks(struct lanes_row rows[], uint32_t steps, uint32_t lane, struct view bytes)
-{
-	uint32_t step = 0;
-	size_t at = 0;
+/** What the lanes of a batch are to work on, column by column. All of them have something: see fill_batch. */
+struct lanes_input {
+	struct view head[GROUPS * VEC_LANES];
+	struct view aad[GROUPS * VEC_LANES];
+	struct view text[GROUPS * VEC_LANES];
+};
 
-	for (; step < steps - blocks_of(bytes.size); step++)
-		_mm_store_si128((__m128i *)rows[step].lane[lane], _mm_setzero_si128());
-	for (; at + 16 <= bytes.size; at += 16)
-		copy_block(rows[step++].lane[lane], bytes.bytes + at);
-	if (at < bytes.size)
-		_mm_store_si128(
-			(__m128i *)rows[step].lane[lane],
-			load_part(bytes.bytes + at, bytes.size - at)
-		);
+/** Put a step that is the last of no lane: a whole block, or zeros in lanes that have not begun. */
+INLINE void put_whole(struct lanes_row *row, uint32_t left, const struct view column[])
+{
+	static const uint8_t zeros[16];
+	const uint8_t *from[GROUPS * VEC_LANES];
+	size_t size_left = (left + (size_t)1) * 16;
+
+	for (unsigned lane = 0; lane < GROUPS * VEC_LANES; lane++) {
+		size_t size = blocks_of(column[lane].size) * 16;
+
+		from[lane] = size < size_left ? zeros : column[lane].bytes + (size - size_left);
+	}
+	for (unsigned g = 0; g < GROUPS; g++)
+		row_store(row, g, vec_gather(from + g * VEC_LANES, 0));
 }
 
-/** The MAC of nothing at all is that of one block of padding. */
-INLINE size_t text_blocks_of(const struct lanes_message *m)
+/** Put the last step of all lanes: what there is of a block, and zeros behind it. */
+INLINE void put_last(struct lanes_row *row, const struct view column[])
 {
-	if (m->mac_key != NULL && m->head.size + m->text.size == 0)
-		return 1;
-	return blocks_of(m->text.size);
+	for (unsigned g = 0; g < GROUPS; g++) {
+		__m128i block[VEC_LANES];
+
+		for (unsigned n = 0; n < VEC_LANES; n++) {
+			const struct view *v = &column[g * VEC_LANES + n];
+			size_t at = last_block_at(v->size);
+
+			block[n] = load_part(v->bytes + at, v->size - at);
+		}
+		row_store(row, g, vec_join(block));
+	}
 }
 
-INLINE void fill_lane(struct lanes_batch *b, uint32_t lane, const struct lanes_message *m)
+/** Put the lanes' bytes into rows, aligned at their last blocks. */
+INLINE void put_rows(struct lanes_row rows[], uint32_t steps, const struct view column[])
 {
-	size_t text_blocks = text_blocks_of(m);
-	size_t last_size = m->text.size == 0 ? 0 : (m->text.size - 1) % 16 + 1;
-	__m128i shape = _mm_setr_epi32(
-		(int)(b->text_steps - text_blocks),
-		(int)(b->head_steps - m->head.size / 16),
-		(int)last_size,
-		0
-	);
-	__m128i lengths = _mm_set_epi64x((long long)m->aad.size * 8, (long long)m->text.size * 8);
-
-	b->key[lane] = m->key;
-	_mm_store_si128((__m128i *)b->shape.lane[lane], shape);
-	_mm_store_si128((__m128i *)b->lengths.lane[lane], lengths);
-	put_blocks(b->aad, b->aad_steps, lane, m->aad);
-	put_blocks(b->text, b->text_steps, lane, m->text);
-	if (m->mac_key == NULL)
-		return;
-	b->mac_key[lane] = m->mac_key;
-	b->has_empty |= text_blocks == 0;
-	put_blocks(b->head, b->head_steps, lane, m->head);
+	for (uint32_t step = 0; step + 1 < steps; step++)
+		put_whole(&rows[step], steps - 1 - step, column);
+	if (steps != 0)
+		put_last(&rows[steps - 1], column);
 }
 
 INLINE uint32_t larger(uint32_t a, size_t b)
@@ -67,43 +72,74 @@ INLINE uint32_t larger(uint32_t a, size_t b)
 	return a > b ? a : (uint32_t)b;
 }
 
-INLINE void begin_batch(struct lanes_batch *b, uint32_t count)
+/** Note how long the lanes are, and how many steps the longest takes. */
+INLINE void put_shapes(struct lanes_batch *b, const struct lanes_input *in, bool has_mac)
 {
-	b->count = count;
-	b->head_steps = 0;
-	b->aad_steps = 0;
-	b->text_steps = 0;
-	b->has_empty = false;
-}
+	// Locals: the compiler can not know that the rows that are written are not the batch's numbers.
+	uint32_t head_steps = 0;
+	uint32_t aad_steps = 0;
+	uint32_t text_steps = 0;
+	bool has_empty = false;
 
-/** Make a batch long enough for a message: for all of them, before the first fill_lane. */
-INLINE void make_room(struct lanes_batch *b, const struct lanes_message *m)
-{
-	assert(m->head.size <= LANES_HEAD_MAX && m->head.size % 16 == 0);
-	assert(m->aad.size <= LANES_HEAD_MAX && m->text.size <= LANES_TEXT_MAX);
-	b->head_steps = larger(b->head_steps, m->head.size / 16);
-	b->aad_steps = larger(b->aad_steps, blocks_of(m->aad.size));
-	b->text_steps = larger(b->text_steps, text_blocks_of(m));
-}
+	for (uint32_t lane = 0; lane < GROUPS * VEC_LANES; lane++) {
+		size_t head_blocks = in->head[lane].size / 16;
+		size_t aad_size = in->aad[lane].size;
+		size_t text_size = in->text[lane].size;
+		size_t text_blocks = blocks_of(text_size);
+		uint32_t *shape = (uint32_t *)(void *)b->shape.lane[lane];
+		uint64_t *lengths = (uint64_t *)(void *)b->lengths.lane[lane];
 
-/** After the last fill_lane: the lanes that nobody uses need keys that can be read. */
-INLINE void finish_batch(struct lanes_batch *b)
-{
-	b->rows_used = larger(b->rows_used, b->text_steps);
-	for (uint32_t lane = b->count; lane < GROUPS * VEC_LANES; lane++) {
-		b->key[lane] = b->key[0];
-		b->mac_key[lane] = b->mac_key[0];
+		assert(in->head[lane].size <= LANES_HEAD_MAX && in->head[lane].size % 16 == 0);
+		assert(aad_size <= LANES_HEAD_MAX && text_size <= LANES_TEXT_MAX);
+		// The MAC of nothing at all is that of one block of padding.
+		text_blocks += has_mac && head_blocks + text_blocks == 0;
+		shape[SHAPE_TEXT_BLOCKS] = (uint32_t)text_blocks;
+		shape[SHAPE_HEAD_BLOCKS] = (uint32_t)head_blocks;
+		shape[SHAPE_LAST_SIZE] = (uint32_t)(text_size - last_block_at(text_size));
+		lengths[0] = text_size * 8;
+		lengths[1] = aad_size * 8;
+		head_steps = larger(head_steps, head_blocks);
+		aad_steps = larger(aad_steps, blocks_of(aad_size));
+		text_steps = larger(text_steps, text_blocks);
+		has_empty |= text_blocks == 0;
 	}
+	b->head_steps = head_steps;
+	b->aad_steps = aad_steps;
+	b->text_steps = text_steps;
+	b->has_empty = has_empty;
+}
+
+/** Fill the rows of a batch. Lanes that nobody uses have been given the input of one that is used. */
+INLINE void fill_batch(
+	struct lanes_batch *b,
+	const struct lanes_input *in,
+	uint32_t count,
+	bool has_mac
+)
+{
+	put_shapes(b, in, has_mac);
+	b->count = count;
+	b->rows_used = larger(b->rows_used, b->text_steps);
+	if (has_mac)
+		put_rows(b->head, b->head_steps, in->head);
+	put_rows(b->aad, b->aad_steps, in->aad);
+	put_rows(b->text, b->text_steps, in->text);
 }
 
 static void fill(struct lanes_batch *b, const struct lanes_message m[], uint32_t count)
 {
-	begin_batch(b, count);
-	for (uint32_t lane = 0; lane < count; lane++)
-		make_room(b, &m[lane]);
-	for (uint32_t lane = 0; lane < count; lane++)
-		fill_lane(b, lane, &m[lane]);
-	finish_batch(b);
+	struct lanes_input in;
+
+	for (uint32_t lane = 0; lane < GROUPS * VEC_LANES; lane++) {
+		const struct lanes_message *from = &m[lane < count ? lane : 0];
+
+		b->key[lane] = from->key;
+		b->mac_key[lane] = from->mac_key;
+		in.head[lane] = from->head;
+		in.aad[lane] = from->aad;
+		in.text[lane] = from->text;
+	}
+	fill_batch(b, &in, count, m[0].mac_key != NULL);
 }
 
 /** Copy a lane's text out; up to 15 bytes beyond it are overwritten. */

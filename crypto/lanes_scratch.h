@@ -6,25 +6,28 @@
 // The inside of struct lanes, shared by lanes.c (levels, order of work, wiping), lanes_seal.c, lanes_open.c
 // and lanes_derive.c.
 
+enum {
+	LANES_SHAPES = (13 + LANES_TEXT_BLOCKS_MAX / 4) * 4 + 4, // classes of sizes
+	ROWS_OF_SHAPE = 16                                       // room for rows of one shape
+};
+
+static_assert((int)LANES_SHAPES <= UINT8_MAX, "a shape fits its byte");
+static_assert((int)ROWS_OF_SHAPE >= (int)LANES_WIDTH_MAX, "a batch of one shape can gather");
+
+/** Rows of a burst that wait until there are enough of one shape to fill the lanes of a batch. */
+struct lanes_rows {
+	uint64_t used[(LANES_SHAPES + 63) / 64]; // bits: shapes of which rows wait
+	uint8_t count[LANES_SHAPES];             // of waiting rows, below the width
+	uint16_t row[LANES_SHAPES][ROWS_OF_SHAPE];
+};
+
 struct lanes {
 	const struct lanes_level *level;
 	lanes_random_fn random;
 	void *random_context;
 	struct lanes_scratch *scratch;
-};
-
-enum {
-	LANES_SHAPES = (13 + LANES_TEXT_BLOCKS_MAX / 4) * 4 + 4 // classes of sizes
-};
-
-static_assert((int)LANES_SHAPES <= UINT8_MAX, "a shape fits its byte");
-
-/** Rows of a burst in the order in which they are worked on. */
-struct lanes_rows {
-	uint32_t count;
-	bool is_mixed;                  // not all shapes are equal
-	uint16_t row[FIELD_BURST_MAX];  // [count]
-	uint8_t shape[FIELD_BURST_MAX]; // [count] class of sizes
+	struct lanes_rows rows;        // to seal under synthetic IVs, or to open
+	struct lanes_rows random_rows; // to seal under random IVs
 };
 
 /**
@@ -41,22 +44,28 @@ static inline uint8_t lanes_shape_of(uint32_t head_blocks, size_t text_size)
 }
 
 // In the header because a call costs as much as the rest of it (measured).
-static inline void lanes_rows_add(
-	struct lanes_rows *rows,
-	uint32_t row,
-	uint32_t head_blocks,
-	size_t text_size
-)
-{
-	uint8_t shape = lanes_shape_of(head_blocks, text_size);
 
-	rows->is_mixed |= rows->count != 0 && shape != rows->shape[0];
-	rows->shape[rows->count] = shape;
-	rows->row[rows->count++] = (uint16_t)row;
+/** Let a row wait. Returns how many of its shape do now. */
+static inline uint32_t lanes_rows_add(struct lanes_rows *rows, uint32_t row, uint8_t shape)
+{
+	uint32_t before = rows->count[shape]++;
+
+	rows->row[shape][before] = (uint16_t)row;
+	rows->used[shape / 64] |= (uint64_t)1 << shape % 64;
+	return before + 1;
 }
 
-/** Bring rows of like shape together, so that the lanes of a batch have little to wait for. */
-void lanes_rows_sort(struct lanes_rows *rows);
+/**
+ * Take the rows that are left when all have been added, like shapes together, so that the lanes of a batch have
+ * little to wait for.
+ *
+ * @param ret_rows rows, and ROWS_OF_SHAPE more that are overwritten
+ * @return rows taken
+ */
+uint32_t lanes_rows_take(
+	struct lanes_rows *rows,
+	uint16_t ret_rows[static FIELD_BURST_MAX + ROWS_OF_SHAPE]
+);
 
 /** Zero what a burst has left in scratch memory, registers and on the stack. */
 void lanes_wipe(struct lanes *l);

@@ -1,28 +1,37 @@
 #include "crypto/lanes_scratch.h"
+#include "io/base/attr.h"
 
-static void seal_rows(
+static void seal_batch(
 	struct lanes *l,
 	struct seal_burst *burst,
-	struct lanes_rows *rows,
+	const uint16_t rows[],
+	uint32_t count,
 	bool is_random
 )
 {
+	l->level->seal_fields(l->scratch, burst, rows, count, is_random);
+}
+
+/** Let a row wait, and seal it with the others of its shape once they fill the lanes. */
+static void seal_in_time(struct lanes *l, struct seal_burst *burst, uint32_t i, bool is_random)
+{
+	struct lanes_rows *rows = is_random ? &l->random_rows : &l->rows;
+	uint8_t shape = lanes_shape_of(burst->path[i]->block_count, burst->text[i].size);
+
+	if (lanes_rows_add(rows, i, shape) < l->level->width)
+		return;
+	seal_batch(l, burst, rows->row[shape], l->level->width, is_random);
+	rows->count[shape] = 0;
+}
+
+static void seal_left(struct lanes *l, struct seal_burst *burst, bool is_random)
+{
+	UNINITIALIZED uint16_t rows[FIELD_BURST_MAX + ROWS_OF_SHAPE];
+	uint32_t count = lanes_rows_take(is_random ? &l->random_rows : &l->rows, rows);
 	uint32_t width = l->level->width;
 
-	if (rows->count == 0)
-		return;
-	if (is_random)
-		l->random(
-			l->random_context, l->scratch->iv, burst->count * sizeof(l->scratch->iv[0])
-		);
-	lanes_rows_sort(rows);
-	for (uint32_t i = 0; i < rows->count; i += width) {
-		uint32_t left = rows->count - i;
-
-		l->level->seal_fields(
-			l->scratch, burst, rows->row + i, left < width ? left : width, is_random
-		);
-	}
+	for (uint32_t i = 0; i < count; i += width)
+		seal_batch(l, burst, rows + i, count - i < width ? count - i : width, is_random);
 }
 
 size_t lanes_seal_fields(
@@ -32,27 +41,28 @@ size_t lanes_seal_fields(
 )
 {
 	size_t text_max = l->level->text_max;
-	struct lanes_rows synthetic;
-	struct lanes_rows random;
+	bool has_ivs = false;
 	size_t rest = 0;
 
-	synthetic.count = 0;
-	synthetic.is_mixed = false;
-	random.count = 0;
-	random.is_mixed = false;
 	for (uint32_t i = 0; i < burst->count; i++) {
-		uint32_t head_blocks = burst->path[i]->block_count;
-		size_t size = burst->text[i].size;
+		bool is_random = burst->iv_key[i] == NULL;
 
-		if (size > text_max)
+		if (burst->text[i].size > text_max) {
 			ret_rest[rest++] = (uint16_t)i;
-		else if (burst->iv_key[i] == NULL)
-			lanes_rows_add(&random, i, head_blocks, size);
-		else
-			lanes_rows_add(&synthetic, i, head_blocks, size);
+			continue;
+		}
+		if (is_random && !has_ivs) {
+			l->random(
+				l->random_context,
+				l->scratch->iv,
+				burst->count * sizeof(l->scratch->iv[0])
+			);
+			has_ivs = true;
+		}
+		seal_in_time(l, burst, i, is_random);
 	}
-	seal_rows(l, burst, &synthetic, false);
-	seal_rows(l, burst, &random, true);
+	seal_left(l, burst, false);
+	seal_left(l, burst, true);
 	lanes_wipe(l);
 	return rest;
 }

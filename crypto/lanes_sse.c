@@ -2,6 +2,7 @@
 
 #include "crypto/base64.h"
 #include "crypto/lanes_kernel.h"
+#include "io/base/attr.h"
 
 #include <assert.h>
 #include <immintrin.h>
@@ -36,6 +37,11 @@ static inline void vec_store(void *row, vec v)
 static inline vec vec_gather(const uint8_t *const rows[VEC_LANES], size_t offset)
 {
 	return _mm_loadu_si128((const __m128i *)(rows[0] + offset));
+}
+
+static inline vec vec_join(const __m128i lanes[VEC_LANES])
+{
+	return lanes[0];
 }
 
 /** The same two 64-bit words in every lane. */
