@@ -288,7 +288,10 @@ INLINE void gcm_batch(struct lanes_batch *b, unsigned groups, bool is_open)
 		x[3][g] = counter_block(b, g, 1);
 		y[g] = vec_zero();
 	}
-	encrypt_expanding(b, b->key, x, 4, groups);
+	if (b->text_steps <= 1)
+		encrypt_expanding(b, b->key, x, 3, groups);
+	else
+		encrypt_expanding(b, b->key, x, 4, groups);
 	for_groups (g)
 		h[g] = hash_key(x[0][g]);
 	for (uint32_t step = 0; step < b->aad_steps; step++)
