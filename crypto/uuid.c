@@ -35,20 +35,29 @@ static inline __m128i digits_of(__m128i nibbles)
 	return _mm_add_epi8(nibbles, base);
 }
 
+/** The first four or eight. */
+static inline void put_digits(char *to, __m128i digits, size_t count)
+{
+	uint64_t text = (uint64_t)_mm_cvtsi128_si64(digits);
+
+	memcpy(to, &text, count);
+}
+
 void uuid_write(const uint8_t uuid[static UUID_SIZE], char ret_text[static UUID_TEXT_SIZE])
 {
 	__m128i bytes = _mm_loadu_si128((const __m128i *)uuid);
 	__m128i low = _mm_and_si128(bytes, _mm_set1_epi8(0x0f));
 	__m128i high = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(0x0f));
-	char digits[2 * UUID_SIZE];
+	__m128i first = digits_of(_mm_unpacklo_epi8(high, low));
+	__m128i last = digits_of(_mm_unpackhi_epi8(high, low));
 
-	_mm_storeu_si128((__m128i *)digits, digits_of(_mm_unpacklo_epi8(high, low)));
-	_mm_storeu_si128((__m128i *)(digits + UUID_SIZE), digits_of(_mm_unpackhi_epi8(high, low)));
-	memcpy(ret_text, digits, 8);
-	memcpy(ret_text + 9, digits + 8, 4);
-	memcpy(ret_text + 14, digits + 12, 4);
-	memcpy(ret_text + 19, digits + 16, 4);
-	memcpy(ret_text + 24, digits + 20, 12);
+	// Sixteen digits each: 8 - 4 - 4 - and 4 - 12.
+	put_digits(ret_text, first, 8);
+	put_digits(ret_text + 9, _mm_srli_si128(first, 8), 4);
+	put_digits(ret_text + 14, _mm_srli_si128(first, 12), 4);
+	put_digits(ret_text + 19, last, 4);
+	put_digits(ret_text + 24, _mm_srli_si128(last, 4), 8);
+	put_digits(ret_text + 32, _mm_srli_si128(last, 12), 4);
 	for (size_t i = 0; i < sizeof(dash_at); i++)
 		ret_text[dash_at[i]] = '-';
 }

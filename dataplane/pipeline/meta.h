@@ -6,24 +6,27 @@
 
 #include <stdint.h>
 
-// strmMeta, which every sealed and derived event carries. What is the same for all events of a policy is
-// written once a turn; an event adds its time, key link and consents.
+// strmMeta, which every sealed and derived event carries. It is written once a turn, and again when an event's
+// consents are other than those of the one before; an event then copies it and fills in its time and key link.
 
 enum {
 	// A reference grows sixfold in JSON at the most (control characters); the rest is our own names.
 	META_HEAD_MAX = 6 * CONTRACT_REF_MAX + 128,
-	META_TAIL_MAX = 256, // time, key link and 64 consents
+	META_TAIL_MAX = 320, // time, key link and 64 consents
 	META_MAX = META_HEAD_MAX + META_TAIL_MAX
 };
 
-/** The constant part of strmMeta. */
+/** strmMeta made ready. */
 struct meta {
-	uint32_t head_size;
-	// [head_size] JSON: `,"strmMeta":{"eventContractRef":"…","nonce":0,"timestamp":`; CSV: `,"…","0","`
-	uint8_t head[META_HEAD_MAX + BATCH_FRAME_PADDING];
+	uint32_t head_size; // of text: what is the same for all events of a policy
+	uint32_t tail_size; // of text, after head and time: JSON only
+	uint64_t consent;   // that the tail tells
+	// JSON: `,"strmMeta":{"eventContractRef":"…","nonce":0,"timestamp":` | 13 digits |
+	// `,"keyLink":"` | 36 characters | `","billingId":null,"consentLevels":[…]}`; CSV: `,"…","0","`
+	uint8_t text[META_MAX + BATCH_FRAME_PADDING];
 };
 
-/** Write the constant part for a policy's format. */
+/** Make it ready for a policy, and for events without consents. */
 void meta_init(const struct policy *policy, struct meta *ret_meta);
 
 /**
@@ -32,7 +35,7 @@ void meta_init(const struct policy *policy, struct meta *ret_meta);
  * @param is_first whether the object has no other member, so that no comma goes in front
  */
 uint8_t *meta_put_json(
-	const struct meta *meta,
+	struct meta *meta,
 	const struct batch *b,
 	uint32_t i,
 	bool is_first,

@@ -50,6 +50,16 @@ static uint8_t *put_sixteen(uint8_t *to, uint64_t number)
 	return to + sizeof(text) - zeros;
 }
 
+void put_time(uint8_t to[static PUT_TIME_SIZE], int64_t number)
+{
+	uint64_t first = eight_digits((uint64_t)number / EIGHT_DIGITS) | ZEROS;
+	uint64_t last = eight_digits((uint64_t)number % EIGHT_DIGITS) | ZEROS;
+
+	first >>= 8 * (2 * sizeof(first) - PUT_TIME_SIZE);
+	memcpy(to, &first, sizeof(first)); // what it has too much is overwritten
+	memcpy(to + PUT_TIME_SIZE - sizeof(last), &last, sizeof(last));
+}
+
 uint8_t *put_unsigned(uint8_t *to, uint64_t number)
 {
 	if (number >= EIGHT_DIGITS * EIGHT_DIGITS) {

@@ -95,6 +95,19 @@ uint8_t *put_doubled(uint8_t *to, struct view text);
 /** A text as a JSON string. */
 uint8_t *put_string(uint8_t *to, struct view text);
 
+enum {
+	PUT_TIME_SIZE = 13 // digits
+};
+
+/** Whether a number has thirteen digits, as nearly all times in milliseconds since 1970 do. */
+static inline bool put_is_time(int64_t number)
+{
+	return number >= INT64_C(1000000000000) && number < INT64_C(10000000000000);
+}
+
+/** The digits of a number of which put_is_time is true, and no byte more. */
+void put_time(uint8_t to[static PUT_TIME_SIZE], int64_t number);
+
 /** A decimal number. */
 uint8_t *put_unsigned(uint8_t *to, uint64_t number);
 uint8_t *put_signed(uint8_t *to, int64_t number);

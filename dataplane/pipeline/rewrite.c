@@ -82,7 +82,7 @@ static uint8_t *put_piece(uint8_t *to, const struct piece *piece)
 }
 
 static void event_put_json(
-	const struct meta *meta,
+	struct meta *meta,
 	const struct batch *b,
 	uint32_t i,
 	const struct piece pieces[],
@@ -114,7 +114,7 @@ static void event_put_json(
 }
 
 void event_put(
-	const struct meta *meta,
+	struct meta *meta,
 	const struct csv_header *csv,
 	const struct batch *b,
 	uint32_t i,

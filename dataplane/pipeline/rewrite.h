@@ -33,7 +33,7 @@ struct csv_header;
  * @param pieces [record[i].cell_count] in order of the row's cells
  */
 void event_put(
-	const struct meta *meta,
+	struct meta *meta,
 	const struct csv_header *csv,
 	const struct batch *b,
 	uint32_t i,
