@@ -38,48 +38,6 @@ static struct field_path *scratch_paths(struct batch *b)
 	return (void *)scratch_take(b, FIELD_BURST_MAX * sizeof(struct field_path));
 }
 
-static void collect(
-	struct collector *to,
-	uint32_t i,
-	uint32_t c,
-	const struct field_path *path,
-	uint32_t purpose_index,
-	uint8_t purpose,
-	uint8_t iv
-)
-{
-	struct batch *b = to->b;
-	struct seal_burst *burst = &to->burst;
-	uint32_t n = burst->count++;
-	size_t sealed_size = field_sealed_size(b->text[c].size);
-
-	burst->field_key[n] = b->key[i].key[1 + purpose_index];
-	burst->iv_key[n] = iv == POLICY_IV_RANDOM ? NULL : b->key[i].key[0];
-	burst->path[n] = path;
-	burst->key_id[n] = tink_key_id(b->key[i].link, purpose);
-	burst->text[n] = b->text[c];
-	burst->sealed[n] = scratch_take(b, sealed_size);
-	b->sealed[c].text = burst->sealed[n];
-	b->sealed[c].size = (uint32_t)sealed_size;
-	if (burst->count == FIELD_BURST_MAX)
-		flush(to);
-}
-
-static void collect_declared(struct collector *to, uint32_t i, uint32_t c)
-{
-	const struct cell *cell = &to->b->cell[c];
-	const struct policy_field *field = &to->policy->fields[cell->field];
-	const struct policy_bound_field *bound = &to->policy->bound[cell->field];
-
-	collect(to,
-		i,
-		c,
-		cell->kind == CELL_STRING ? &bound->path : &bound->path_json,
-		field->purpose_index,
-		field->purpose,
-		field->iv);
-}
-
 /** The decoded name of an undeclared member or column. */
 static struct view undeclared_name(struct collector *to, uint32_t i, const struct cell *cell)
 {
@@ -102,10 +60,17 @@ static struct view undeclared_name(struct collector *to, uint32_t i, const struc
 	return view_of(decoded, json_unescape(view_of(first, (size_t)(end - first)), decoded));
 }
 
-static void collect_undeclared(struct collector *to, uint32_t i, uint32_t c)
+/** How a cell is to be sealed. */
+struct way {
+	const struct field_path *path;
+	uint32_t purpose_index;
+	uint8_t purpose;
+	uint8_t iv; // enum policy_iv
+};
+
+static struct way way_of_undeclared(struct collector *to, uint32_t i, const struct cell *cell)
 {
 	const struct policy_image *image = to->policy->image;
-	const struct cell *cell = &to->b->cell[c];
 	struct field_path *path = &to->paths[to->burst.count];
 
 	undeclared_path(
@@ -115,33 +80,80 @@ static void collect_undeclared(struct collector *to, uint32_t i, uint32_t c)
 		cell->kind == CELL_STRING,
 		path
 	);
-	collect(to,
-		i,
-		c,
-		path,
-		image->undeclared_purpose_index,
-		image->undeclared_purpose,
-		POLICY_IV_DETERMINISTIC);
+	return (struct way){
+		.path = path,
+		.purpose_index = image->undeclared_purpose_index,
+		.purpose = image->undeclared_purpose,
+		.iv = POLICY_IV_DETERMINISTIC,
+	};
+}
+
+/** Whether a cell is to be sealed, and how. */
+static inline bool has_way(
+	struct collector *to,
+	uint32_t i,
+	const struct cell *cell,
+	struct way *ret_way
+)
+{
+	const struct policy_field *field;
+	const struct policy_bound_field *bound;
+
+	if (cell->kind == CELL_NULL)
+		return false;
+	if (cell->flags & CELL_UNDECLARED) {
+		if (to->policy->image->undeclared != POLICY_UNDECLARED_SEAL)
+			return false;
+		*ret_way = way_of_undeclared(to, i, cell);
+		return true;
+	}
+	field = &to->policy->fields[cell->field];
+	if ((field->flags & POLICY_FIELD_PERSONAL) == 0)
+		return false;
+	bound = &to->policy->bound[cell->field];
+	ret_way->path = cell->kind == CELL_STRING ? &bound->path : &bound->path_json;
+	ret_way->purpose_index = field->purpose_index;
+	ret_way->purpose = field->purpose;
+	ret_way->iv = field->iv;
+	return true;
+}
+
+static inline void collect(struct collector *to, uint32_t i, uint32_t c, const struct way *way)
+{
+	struct batch *b = to->b;
+	const struct key_entry *key = &b->key[i];
+	struct seal_burst *burst = &to->burst;
+	uint32_t n = burst->count;
+	struct view text = b->text[c];
+	size_t sealed_size = field_sealed_size(text.size);
+	uint8_t *sealed = scratch_take(b, sealed_size);
+
+	burst->field_key[n] = key->key[1 + way->purpose_index];
+	burst->iv_key[n] = way->iv == POLICY_IV_RANDOM ? NULL : key->key[0];
+	burst->path[n] = way->path;
+	burst->key_id[n] = tink_key_id(key->link, way->purpose);
+	burst->text[n] = text;
+	burst->sealed[n] = sealed;
+	b->sealed[c].text = sealed;
+	b->sealed[c].size = (uint32_t)sealed_size;
+	burst->count = n + 1;
+	if (n + 1 == FIELD_BURST_MAX)
+		flush(to);
 }
 
 static void collect_row(struct collector *to, uint32_t i)
 {
-	const struct record *record = &to->b->record[i];
-	bool is_undeclared_sealed = to->policy->image->undeclared == POLICY_UNDECLARED_SEAL;
+	struct batch *b = to->b;
+	uint32_t c = b->record[i].first_cell;
+	uint32_t end = c + b->record[i].cell_count;
 
-	for (uint32_t n = 0; n < record->cell_count; n++) {
-		uint32_t c = record->first_cell + n;
-		const struct cell *cell = &to->b->cell[c];
+	for (; c < end; c++) {
+		struct way way;
 
-		to->b->sealed[c].size = 0;
-		if (cell->kind == CELL_NULL)
-			continue;
-		if (cell->flags & CELL_UNDECLARED) {
-			if (is_undeclared_sealed)
-				collect_undeclared(to, i, c);
-		} else if (to->policy->fields[cell->field].flags & POLICY_FIELD_PERSONAL) {
-			collect_declared(to, i, c);
-		}
+		if (has_way(to, i, &b->cell[c], &way))
+			collect(to, i, c, &way);
+		else
+			b->sealed[c].size = 0;
 	}
 }
 
