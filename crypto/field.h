@@ -33,9 +33,9 @@ enum {
 
 /** A field's path as the cipher sees it; made once per contract by field_path_init. */
 struct field_path {
-	uint8_t
-		block[FIELD_PATH_BLOCKS_MAX
-		      * 16];  // size, path, zeros: what goes before the text in the CMAC
+	// Size, path, zeros: what goes before the text in the CMAC. A block of zeros more than that, so that the path's
+	// own bytes can be read in whole blocks too.
+	uint8_t block[(FIELD_PATH_BLOCKS_MAX + 1) * 16];
 	uint32_t block_count; // 16-byte blocks of block[] in use, from 1
 	uint32_t size;        // bytes of the path, 1..FIELD_PATH_MAX
 };

@@ -60,7 +60,7 @@ INLINE void fill_fields(
 		if (is_random)
 			memcpy(b->iv.lane[lane], s->iv[i], FIELD_IV_SIZE);
 	}
-	fill_batch(b, &in, count, !is_random);
+	fill_batch(b, &in, count, !is_random, true);
 }
 
 static void seal_fields(
@@ -111,7 +111,7 @@ INLINE void fill_sealed(
 		in.text[lane] = view_of(s->raw[from] + TEXT_AT, text_size[from]);
 		memcpy(b->iv.lane[lane], s->raw[from] + IV_AT, FIELD_IV_SIZE);
 	}
-	fill_batch(b, &in, count, false);
+	fill_batch(b, &in, count, false, true);
 }
 
 /** Whether a tag is the right one, in a time that does not depend on where they differ. */

@@ -26,7 +26,7 @@ struct lanes_input {
 	struct view text[GROUPS * VEC_LANES];
 };
 
-/** Put a step that is the last of no lane: a whole block, or zeros in lanes that have not begun. */
+/** Put a step of which `left` come after it: a whole block, or zeros in lanes that have not begun. */
 INLINE void put_whole(struct lanes_row *row, uint32_t left, const struct view column[])
 {
 	static const uint8_t zeros[16];
@@ -58,13 +58,20 @@ INLINE void put_last(struct lanes_row *row, const struct view column[])
 	}
 }
 
-/** Put the lanes' bytes into rows, aligned at their last blocks. */
-INLINE void put_rows(struct lanes_row rows[], uint32_t steps, const struct view column[])
+/** Put the lanes' bytes into rows, aligned at their last blocks; padded: there are zeros behind them. */
+INLINE void put_rows(
+	struct lanes_row rows[],
+	uint32_t steps,
+	const struct view column[],
+	bool is_padded
+)
 {
-	for (uint32_t step = 0; step + 1 < steps; step++)
+	uint32_t whole = is_padded || steps == 0 ? steps : steps - 1;
+
+	for (uint32_t step = 0; step < whole; step++)
 		put_whole(&rows[step], steps - 1 - step, column);
-	if (steps != 0)
-		put_last(&rows[steps - 1], column);
+	if (whole < steps)
+		put_last(&rows[whole], column);
 }
 
 INLINE uint32_t larger(uint32_t a, size_t b)
@@ -109,26 +116,31 @@ INLINE void put_shapes(struct lanes_batch *b, const struct lanes_input *in, bool
 	b->has_empty = has_empty;
 }
 
-/** Fill the rows of a batch. Lanes that nobody uses have been given the input of one that is used. */
+/**
+ * Fill the rows of a batch. Lanes that nobody uses have been given the input of one that is used.
+ *
+ * @param is_padded whether zeros stand behind the associated data, up to whole blocks
+ */
 INLINE void fill_batch(
 	struct lanes_batch *b,
 	const struct lanes_input *in,
 	uint32_t count,
-	bool has_mac
+	bool has_mac,
+	bool is_padded
 )
 {
 	put_shapes(b, in, has_mac);
 	b->count = count;
 	b->rows_used = larger(b->rows_used, b->text_steps);
 	if (has_mac)
-		put_rows(b->head, b->head_steps, in->head);
-	put_rows(b->aad, b->aad_steps, in->aad);
-	put_rows(b->text, b->text_steps, in->text);
+		put_rows(b->head, b->head_steps, in->head, true);
+	put_rows(b->aad, b->aad_steps, in->aad, is_padded);
+	put_rows(b->text, b->text_steps, in->text, false);
 }
 
 static void fill(struct lanes_batch *b, const struct lanes_message m[], uint32_t count)
 {
-	struct lanes_input in;
+	UNINITIALIZED struct lanes_input in;
 
 	for (uint32_t lane = 0; lane < GROUPS * VEC_LANES; lane++) {
 		const struct lanes_message *from = &m[lane < count ? lane : 0];
@@ -139,7 +151,7 @@ static void fill(struct lanes_batch *b, const struct lanes_message m[], uint32_t
 		in.aad[lane] = from->aad;
 		in.text[lane] = from->text;
 	}
-	fill_batch(b, &in, count, m[0].mac_key != NULL);
+	fill_batch(b, &in, count, m[0].mac_key != NULL, false);
 }
 
 /** Copy a lane's text out; up to 15 bytes beyond it are overwritten. */
