@@ -242,6 +242,36 @@ static void run_rubbish(struct lanes *lanes)
 	}
 }
 
+/** Paths of every size, side by side with texts of other sizes: all as ipsec-mb has them. */
+static void run_paths(struct lanes *lanes)
+{
+	static const struct engine_options off = {.lanes = LANES_OFF};
+	static struct field_path paths[FIELD_PATH_MAX];
+	static uint8_t sealed[FIELD_PATH_MAX][256];
+	static uint8_t right[FIELD_PATH_MAX][256];
+	static uint8_t name[FIELD_PATH_MAX];
+	struct problem problem;
+	struct engine *judge;
+
+	CHECK_FATAL(engine_new(&off, &judge, &problem) == SL_OK);
+	memset(name, 'n', sizeof(name));
+	for (size_t text_size = 0; text_size < 64; text_size++) {
+		sealing.count = FIELD_PATH_MAX;
+		for (uint32_t i = 0; i < FIELD_PATH_MAX; i++) {
+			struct view text = view_of(keys, (text_size + i / 16) % sizeof(keys));
+
+			CHECK_FATAL(field_path_init(view_of(name, i + 1), &paths[i]));
+			set_field(i, &paths[i], false, text, sealed[i]);
+		}
+		CHECK_EQUAL(lanes_seal_fields(lanes, &sealing, rest), 0);
+		for (uint32_t i = 0; i < FIELD_PATH_MAX; i++)
+			sealing.sealed[i] = right[i];
+		engine_seal_fields(judge, &sealing);
+		CHECK(memcmp(sealed, right, sizeof(sealed)) == 0);
+	}
+	engine_free(judge);
+}
+
 /** What must not open: another key, path or key id. */
 static void run_wrong_place(struct lanes *lanes)
 {
@@ -288,6 +318,11 @@ static void test_rubbish(void)
 	run_levels(run_rubbish);
 }
 
+static void test_paths(void)
+{
+	run_levels(run_paths);
+}
+
 static void test_wrong_place(void)
 {
 	run_levels(run_wrong_place);
@@ -319,6 +354,7 @@ static const struct check_test tests[] = {
 	{"sizes at the limit, empty bursts", test_limits},
 	{"every single bit changed", test_forgeries},
 	{"rubbish", test_rubbish},
+	{"paths of every size", test_paths},
 	{"another key, path or key id", test_wrong_place},
 	{"the choice and its reason", test_choice},
 };

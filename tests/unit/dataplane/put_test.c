@@ -60,9 +60,33 @@ static void numbers_of_every_length(void)
 	CHECK_EQUAL(wrong, 0);
 }
 
+static bool is_time_right(int64_t number)
+{
+	char expected[32];
+	uint8_t text[PUT_TIME_SIZE + 2];
+
+	memset(text, '#', sizeof(text));
+	put_time(text + 1, number);
+	snprintf(expected, sizeof(expected), "#%" PRId64 "#", number);
+	return memcmp(text, expected, sizeof(text)) == 0;
+}
+
+static void times_of_thirteen_digits(void)
+{
+	static const int64_t first = 1000000000000;
+	static const int64_t last = 9999999999999;
+
+	CHECK(put_is_time(first) && put_is_time(last));
+	CHECK(!put_is_time(first - 1) && !put_is_time(last + 1) && !put_is_time(-first));
+	CHECK(is_time_right(first) && is_time_right(last) && is_time_right(1441932418771));
+	for (int64_t power = 1; power < first; power *= 10)
+		CHECK(is_time_right(first + power) && is_time_right(last - power));
+}
+
 static const struct check_test tests[] = {
 	{"numbers around powers of ten", numbers_around_powers_of_ten},
 	{"numbers of every length", numbers_of_every_length},
+	{"times of thirteen digits", times_of_thirteen_digits},
 };
 
 CHECK_MAIN("put")
