@@ -97,13 +97,18 @@ uint32_t lanes_rows_take(
 {
 	uint32_t taken = 0;
 
-	for (uint32_t i = 0; i < sizeof(rows->used) / sizeof(rows->used[0]); i++) {
-		for (; rows->used[i] != 0; rows->used[i] &= rows->used[i] - 1) {
-			uint32_t shape = i * 64 + (uint32_t)__builtin_ctzll(rows->used[i]);
+	for (uint32_t first = 0; first < LANES_SHAPES; first += 8) {
+		uint64_t counts;
+
+		memcpy(&counts, rows->count + first, sizeof(counts));
+		while (counts != 0) {
+			uint32_t at = (uint32_t)__builtin_ctzll(counts) / 8;
+			uint32_t shape = first + at;
 
 			memcpy(ret_rows + taken, rows->row[shape], sizeof(rows->row[shape]));
 			taken += rows->count[shape];
 			rows->count[shape] = 0;
+			counts &= ~((uint64_t)0xff << at * 8);
 		}
 	}
 	return taken;

@@ -157,9 +157,10 @@ static void fill(struct lanes_batch *b, const struct lanes_message m[], uint32_t
 /** Copy a lane's text out; up to 15 bytes beyond it are overwritten. */
 INLINE void take_blocks(const struct lanes_batch *b, uint32_t lane, size_t size, uint8_t *ret_text)
 {
-	uint32_t step = b->text_steps - (uint32_t)blocks_of(size);
+	uint32_t steps = b->text_steps; // a local: see put_shapes
 
-	for (; step < b->text_steps; step++, ret_text += 16)
+	for (uint32_t step = steps - (uint32_t)blocks_of(size); step < steps;
+	     step++, ret_text += 16)
 		copy_block(ret_text, b->text[step].lane[lane]);
 }
 

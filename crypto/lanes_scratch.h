@@ -12,12 +12,12 @@ enum {
 };
 
 static_assert((int)LANES_SHAPES <= UINT8_MAX, "a shape fits its byte");
+static_assert((int)LANES_SHAPES % 8 == 0, "counts are looked through in words");
 static_assert((int)ROWS_OF_SHAPE >= (int)LANES_WIDTH_MAX, "a batch of one shape can gather");
 
 /** Rows of a burst that wait until there are enough of one shape to fill the lanes of a batch. */
 struct lanes_rows {
-	uint64_t used[(LANES_SHAPES + 63) / 64]; // bits: shapes of which rows wait
-	uint8_t count[LANES_SHAPES];             // of waiting rows, below the width
+	uint8_t count[LANES_SHAPES]; // of waiting rows, below the width
 	uint16_t row[LANES_SHAPES][ROWS_OF_SHAPE];
 };
 
@@ -51,7 +51,6 @@ static inline uint32_t lanes_rows_add(struct lanes_rows *rows, uint32_t row, uin
 	uint32_t before = rows->count[shape]++;
 
 	rows->row[shape][before] = (uint16_t)row;
-	rows->used[shape / 64] |= (uint64_t)1 << shape % 64;
 	return before + 1;
 }
 
