@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// What lies between lanes.c, which fills a batch field by field, and the vector code (lanes_body.h),
+// What lies between lanes.c, which chooses the fields of a batch, and the vector code (lanes_body.h),
 // which works on all lanes of a batch at once. Nobody outside of the lanes and their tests and
 // benches includes this file.
 
