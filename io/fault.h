@@ -10,7 +10,9 @@ enum io_step {
 	IO_STEP_WRITE,   // each transfer to a file, plain or by ring
 	IO_STEP_UNNAMED, // making a file without a name
 	IO_STEP_SYNC,    // making a file or directory durable
-	IO_STEP_PUBLISH  // giving a file its name
+	IO_STEP_PUBLISH, // giving a file its name
+	IO_STEP_MAKE,    // making a file that has a name from the start
+	IO_STEP_CUT      // making a file shorter
 };
 
 /** Asked before every step: an errno other than 0 makes it fail so. NULL but in tests. */

@@ -45,6 +45,8 @@ static struct uring_op *queue_take(struct queue *q)
 
 void transfer_run(struct uring_op *op)
 {
+	if (op->is_sync && fdatasync(op->fd) != 0)
+		op->error = errno;
 	while (op->done < op->size) {
 		uint8_t *at = op->bytes + op->done;
 		size_t left = op->size - op->done;
@@ -134,6 +136,16 @@ struct uring_op *transfer_threads_wait(struct transfer_threads *t)
 	op = queue_take(&t->done);
 	pthread_mutex_unlock(&t->lock);
 	return op;
+}
+
+bool transfer_threads_have_done(struct transfer_threads *t)
+{
+	bool have_done;
+
+	pthread_mutex_lock(&t->lock);
+	have_done = t->done.first != NULL;
+	pthread_mutex_unlock(&t->lock);
+	return have_done;
 }
 
 void transfer_threads_free(struct transfer_threads *t)

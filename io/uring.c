@@ -183,7 +183,9 @@ static void pass_on(struct uring *r, struct uring_op *op)
 
 	if (sqe == NULL)
 		SL_BUG("more transfers in flight than the ring's depth");
-	if (r->has_fixed && op->is_write)
+	if (op->is_sync)
+		io_uring_prep_fsync(sqe, op->fd, IORING_FSYNC_DATASYNC);
+	else if (r->has_fixed && op->is_write)
 		io_uring_prep_write_fixed(sqe, op->fd, at, left, offset, (int)op->region);
 	else if (r->has_fixed)
 		io_uring_prep_read_fixed(sqe, op->fd, at, left, offset, (int)op->region);
@@ -204,7 +206,8 @@ static void pass_on(struct uring *r, struct uring_op *op)
 
 void uring_submit(struct uring *r, struct uring_op *op)
 {
-	int error = io_fault_of(op->is_write ? IO_STEP_WRITE : IO_STEP_READ);
+	enum io_step step = op->is_write ? IO_STEP_WRITE : IO_STEP_READ;
+	int error = io_fault_of(op->is_sync ? IO_STEP_SYNC : step);
 
 	op->done = 0;
 	op->error = 0;
@@ -277,6 +280,21 @@ struct uring_op *uring_wait(struct uring *r)
 bool uring_is_plain(const struct uring *r)
 {
 	return r->is_plain;
+}
+
+/** Whether uring_wait would not wait (unless a transfer was short). */
+static bool has_ended(struct uring *r)
+{
+	if (r->ended != NULL || r->is_plain)
+		return r->ended != NULL;
+	if (r->threads != NULL)
+		return transfer_threads_have_done(r->threads);
+	return io_uring_cq_ready(&r->ring) != 0;
+}
+
+struct uring_op *uring_take(struct uring *r)
+{
+	return r->in_flight != 0 && has_ended(r) ? uring_wait(r) : NULL;
 }
 
 uint32_t uring_in_flight(const struct uring *r)

@@ -25,6 +25,7 @@ struct uring_op {
 	uint32_t region; // of uring_new's, which bytes lies in
 	int fd;
 	bool is_write;
+	bool is_sync;  // no bytes: make the file's data durable, as fdatasync does
 	uint32_t done; // out: bytes; fewer than size only at the file's end or after an error
 	int error;     // out: errno, or 0
 	struct uring_op *next; // private
@@ -66,6 +67,9 @@ struct uring_op *uring_wait(struct uring *ring);
  * lie anywhere.
  */
 bool uring_is_plain(const struct uring *ring);
+
+/** As uring_wait, but NULL when none has ended yet. */
+struct uring_op *uring_take(struct uring *ring);
 
 uint32_t uring_in_flight(const struct uring *ring);
 
