@@ -225,6 +225,38 @@ enum sl_status engine_gcm_open(
 	return imb_gcm_open(engine->imb, key, iv, aad, sealed, text);
 }
 
+void engine_run_begin(struct engine *engine, const uint8_t key[static 32])
+{
+	imb_run_begin(engine->imb, key);
+}
+
+void engine_run_seal(
+	struct engine *engine,
+	const uint8_t iv[static FIELD_IV_SIZE],
+	struct view aad,
+	struct view text,
+	uint8_t *sealed
+)
+{
+	imb_run_seal(engine->imb, iv, aad, text, sealed);
+}
+
+enum sl_status engine_run_open(
+	struct engine *engine,
+	const uint8_t iv[static FIELD_IV_SIZE],
+	struct view aad,
+	struct view sealed,
+	uint8_t *text
+)
+{
+	return imb_run_open(engine->imb, iv, aad, sealed, text);
+}
+
+void engine_run_end(struct engine *engine)
+{
+	imb_run_end(engine->imb);
+}
+
 void engine_cmac(
 	struct engine *engine,
 	const uint8_t key[static 32],

@@ -113,6 +113,32 @@ enum sl_status engine_gcm_open(
 	uint8_t *text
 );
 
+/**
+ * A run of messages under one key, which is expanded once: for datagrams of one session. All else of the engine may be
+ * used within a run. A second begin ends the first run; engine_run_end wipes the key.
+ */
+void engine_run_begin(struct engine *engine, const uint8_t key[static 32]);
+
+/** engine_gcm_seal under the run's key. */
+void engine_run_seal(
+	struct engine *engine,
+	const uint8_t iv[static FIELD_IV_SIZE],
+	struct view aad,
+	struct view text,
+	uint8_t *sealed
+);
+
+/** engine_gcm_open under the run's key. */
+enum sl_status engine_run_open(
+	struct engine *engine,
+	const uint8_t iv[static FIELD_IV_SIZE],
+	struct view aad,
+	struct view sealed,
+	uint8_t *text
+);
+
+void engine_run_end(struct engine *engine);
+
 /** AES-CMAC with a 256-bit key of one message. */
 void engine_cmac(
 	struct engine *engine,

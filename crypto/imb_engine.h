@@ -4,7 +4,7 @@
 #include "crypto/ipsec_mb.h"
 
 // The inside of the ipsec-mb engine, shared by ipsec_mb.c (making it), imb_choose.c (which level serves
-// what), imb_fields.c (bursts) and imb_message.c (single messages and key derivation).
+// what), imb_fields.c (bursts), imb_message.c (single messages and key derivation) and imb_run.c (messages under one key).
 
 enum {
 	GCM_SLOTS = 4, // expanded keys at hand within one burst
@@ -28,6 +28,7 @@ _Static_assert(sizeof(struct gcm_slot) == 1024, "an expanded key has slots of 1 
 struct imb_secrets {
 	struct gcm_slot gcm[GCM_SLOTS];
 	struct gcm_slot message_gcm; // of single messages
+	struct gcm_slot run_gcm;     // of a run of messages under one key
 	struct cmac_key cmac[CMAC_CHUNK];
 	uint8_t unused[AES256_ROUND_KEYS_SIZE] __attribute__((aligned(16))); // of imb_expand
 	uint8_t block[2 * (1 + 256) * AES_BLOCK]; // counter blocks of one derivation

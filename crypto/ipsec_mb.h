@@ -59,3 +59,19 @@ void imb_cmac(
 	struct view text,
 	uint8_t ret_mac[static 16]
 );
+void imb_run_begin(struct imb_engine *e, const uint8_t key[static 32]);
+void imb_run_seal(
+	struct imb_engine *e,
+	const uint8_t iv[static FIELD_IV_SIZE],
+	struct view aad,
+	struct view text,
+	uint8_t *sealed
+);
+enum sl_status imb_run_open(
+	struct imb_engine *e,
+	const uint8_t iv[static FIELD_IV_SIZE],
+	struct view aad,
+	struct view sealed,
+	uint8_t *text
+);
+void imb_run_end(struct imb_engine *e);
