@@ -1,11 +1,13 @@
 #pragma once
 
+#include "control/api/key_memory.h"
 #include "control/api/key_table.h"
 
 #include <assert.h>
 #include <stdatomic.h>
 
-// The layout of the key table, for key_table.c (the owner's side) and key_table_find.c (readers).
+// The layout of the key table, for key_table.c (the writer's side), key_table_find.c (readers) and key_table_shared.c
+// (the table as a thing that processes pass on).
 //
 // Two parts, so that entries lie as dense as the caller asked for and a look-up still is two
 // prefetched steps:
@@ -32,8 +34,7 @@ enum {
 	POSITION_WORD = SUBJECT_WORD + 1,
 	LINE = 64,
 	SLOT_UNIT = LINE
-		/ 2, // a slot of n half lines lies in no more lines than one of whole lines would
-	HUGE_PAGE = 2 << 20
+		/ 2 // a slot of n half lines lies in no more lines than one of whole lines would
 };
 
 static const uint64_t GONE = UINT32_MAX; // no slot has this number
@@ -46,6 +47,15 @@ struct slot {
 	word entry[]; // [entry_words]
 };
 
+/** What changes, and is shared with the memory. Plain moves: one thread writes at a time. */
+struct key_table_state {
+	word used;        // slots handed out so far; the writer's
+	word hand;        // where the search for a slot that may give way goes on; the writer's
+	word count;       // live entries
+	word has_evicted; // 0 or 1
+};
+
+/** This process's handle; nothing in it but memory is shared. */
 struct key_table {
 	word *buckets;         // [bucket_count * BUCKET_WORDS]
 	uint8_t *slots;        // [slot_count_max * slot_size]
@@ -53,11 +63,9 @@ struct key_table {
 	size_t slot_count_max; // entries it holds
 	size_t slot_size;      // bytes, a multiple of SLOT_UNIT
 	size_t entry_words;
-	size_t used;         // slots handed out so far; the writer's
-	atomic_size_t count; // live entries
-	atomic_bool has_evicted;
-	size_t memory_size;
-	void *memory;
+	struct key_table_state *state; // own, or in the memory
+	struct key_table_state own;
+	struct key_memory memory;
 };
 
 static_assert(offsetof(struct key_entry, key) == ENTRY_HEAD_WORDS * 8, "copied as words");
@@ -87,3 +95,35 @@ static inline word *bucket_at(const struct key_table *t, size_t index)
 	return t->buckets
 		+ (index < t->bucket_count ? index : index - t->bucket_count) * BUCKET_WORDS;
 }
+
+/** Where things lie in the memory of a table; offsets from its start. */
+struct key_table_layout {
+	size_t bucket_count;
+	size_t slot_size;
+	size_t entry_words;
+	size_t slots_offset; // the buckets are at index_offset
+	size_t size;
+};
+
+/** false: out of range. index_offset: a multiple of LINE. */
+bool key_table_lay_out(
+	size_t entry_count_max,
+	uint32_t purpose_count,
+	size_t index_offset,
+	struct key_table_layout *ret_layout
+);
+
+/** The handle of a table that lies at memory so. */
+void key_table_place_at(
+	struct key_table *t,
+	const struct key_table_layout *layout,
+	size_t entry_count_max,
+	size_t index_offset
+);
+
+/** The writer's own search: the word of the hash, or NULL; *ret_room is the first word that is free for it. */
+word *key_table_find_word(
+	const struct key_table *t,
+	const uint64_t hash[static HASH_WORDS],
+	word **ret_room
+);
