@@ -3,6 +3,7 @@
 #include "dataplane/pipeline/put.h"
 #include "dataplane/pipeline/stages.h"
 #include "io/base/attr.h"
+#include "io/base/clock.h"
 
 #include <assert.h>
 #include <endian.h>
@@ -42,7 +43,9 @@ struct resolution {
 
 static void begin_hash(const struct key_source *keys, int64_t day, struct siphash_head *ret_head)
 {
-	uint64_t prefix[2] = {htole64(keys->scope), htole64((uint64_t)day)};
+	// A window by age is of no day.
+	uint64_t prefix[2] = {
+		htole64(keys->scope), keys->window_ms != 0 ? 0 : htole64((uint64_t)day)};
 
 	static_assert(sizeof(prefix) == SIPHASH_HEAD_SIZE, "scope and day are the head");
 	siphash_begin(keys->hash_key, (const uint8_t *)prefix, ret_head);
@@ -93,8 +96,7 @@ static void hash_subject(struct resolution *r, uint32_t i)
 	siphash(r->keys->hash_key,
 		view_of(r->text, SUBJECT_LABEL_SIZE + value.size),
 		r->subject_hash);
-	memcpy(&r->subject, r->subject_hash, sizeof(r->subject));
-	r->subject = r->subject == 0 ? 1 : le64toh(r->subject);
+	r->subject = key_subject_of(r->subject_hash);
 }
 
 /** Does a want serve a row of that hash, with the subject at hand? Any does for a row without subject. */
@@ -115,7 +117,7 @@ static uint8_t put_want(struct resolution *r, uint32_t n)
 			return (uint8_t)(want - r->want);
 	memcpy(want->hash, r->hash[n], KEY_HASH_SIZE);
 	memcpy(want->subject_hash, r->subject_hash, KEY_HASH_SIZE);
-	want->day = r->b->day[r->b->live[n]];
+	want->day = r->keys->window_ms != 0 ? 0 : r->b->day[r->b->live[n]];
 	want->subject = r->subject;
 	want->entry = r->entry[n];
 	want->is_link_only = r->is_found[n];
@@ -134,6 +136,16 @@ static uint8_t choose_want(struct resolution *r, uint32_t n)
 	if (r->is_found[n] && (r->subject == 0 || r->subject == r->entry[n]->subject))
 		return NO_WANT;
 	return put_want(r, n);
+}
+
+/** Keys whose window is over are missing. */
+static void drop_aged(struct resolution *r)
+{
+	int64_t now_ms = r->keys->now_ms != 0 ? r->keys->now_ms : clock_wall_ms();
+
+	for (uint32_t n = 0; n < r->b->live_count; n++)
+		r->is_found[n] = r->is_found[n]
+			&& !key_is_aged(r->entry[n]->link, r->keys->window_ms, now_ms);
 }
 
 /** Hand what was claimed to the rows that wait for it; a row that gets nothing drops out. */
@@ -171,6 +183,8 @@ void key_resolve(struct batch *b, const struct policy *policy, const struct key_
 	batch_foreach_live (b, n, i)
 		r.entry[n] = &b->key[i];
 	key_table_find_burst(keys->table, r.hash, b->live_count, r.entry, r.is_found);
+	if (keys->window_ms != 0)
+		drop_aged(&r);
 	for (uint32_t n = 0; n < b->live_count; n++)
 		r.want_of[n] = choose_want(&r, n);
 	if (r.want_count == 0)

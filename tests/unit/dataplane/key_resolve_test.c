@@ -124,6 +124,43 @@ static void hashes_are_as_documented(void)
 	turn_rig_free(rig);
 }
 
+static void a_window_by_age_is_of_no_day_and_ends(void)
+{
+	static const uint8_t key_text[] = "\x4d\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+					  "ann";
+	static const int64_t made_ms = 1700000000000;
+	struct turn_rig *rig = turn_rig_new(&with_subject, NULL);
+	struct key_source *source = &rig->keys->source;
+	struct key_entry entry = {.position = 1};
+	uint8_t hash[SIPHASH_SIZE];
+
+	// The key of a link that says when it was made.
+	for (int i = 0; i < 6; i++)
+		entry.link[i] = (uint8_t)(made_ms >> (40 - 8 * i));
+	siphash(rig->keys->hash_key, view_of(key_text, sizeof(key_text) - 1), hash);
+	CHECK_EQUAL(key_table_insert(source->table, hash, &entry, 0), SL_OK);
+	rig->turn.keys.window_ms = 3600000;
+	rig->turn.keys.now_ms = made_ms + 3600000 - 1;
+	turn_rig_run_text(rig, "{\"user\":\"ann\",\"at\":1}");
+	turn_rig_run_text(rig, "{\"user\":\"ann\",\"at\":1000000}");
+	CHECK_EQUAL(rig->keys->claim_count, 0);
+	CHECK(memcmp(rig->batch->key[0].link, entry.link, KEY_LINK_SIZE) == 0);
+	rig->turn.keys.window_ms = KEY_WINDOW_NEVER;
+	rig->turn.keys.now_ms = INT64_MAX;
+	turn_rig_run_text(rig, "{\"user\":\"ann\",\"at\":1}");
+	CHECK_EQUAL(rig->keys->claim_count, 0);
+	// Its hour is over: it is asked for, as a key and not for its subject only.
+	rig->turn.keys.window_ms = 3600000;
+	rig->turn.keys.now_ms = made_ms + 3600000;
+	turn_rig_run_text(rig, "{\"user\":\"ann\",\"person\":\"p\",\"at\":1}");
+	CHECK_EQUAL(rig->keys->claim_count, 1);
+	CHECK_EQUAL(rig->keys->repeated_count, 0);
+	rig->turn.keys.now_ms = 0; // the clock is far beyond
+	turn_rig_run_text(rig, "{\"user\":\"ann\",\"person\":\"q\",\"at\":1}");
+	CHECK_EQUAL(rig->keys->claim_count, 2);
+	turn_rig_free(rig);
+}
+
 static void a_key_field_that_is_the_subject_registers_itself(void)
 {
 	struct build build = with_subject;
@@ -158,6 +195,7 @@ static void a_subject_that_can_not_be_registered_drops_the_row(void)
 static const struct check_test tests[] = {
 	{"keys are claimed once", keys_are_claimed_once},
 	{"rows of one owner share the key", rows_of_one_owner_share_the_key},
+	{"a window by age is of no day and ends", a_window_by_age_is_of_no_day_and_ends},
 	{"hashes are as documented", hashes_are_as_documented},
 	{"a key field that is the subject registers itself",
 	 a_key_field_that_is_the_subject_registers_itself},
