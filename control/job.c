@@ -153,23 +153,17 @@ struct job_view *job_view_room(
 	return NULL;
 }
 
-static void read_view(
+void job_view_read_rules(
 	const struct yaml_node *node,
 	const struct purposes *purposes,
-	struct job *job,
 	struct job_view *view,
 	struct problems *problems
 )
 {
-	static const char *const keys[] = {"file", "purposes", "consent", "mask", NULL};
 	const struct yaml_node *wanted = yaml_map_get(node, "purposes");
 	const struct yaml_node *consent = yaml_map_get(node, "consent");
 	const struct yaml_node *masks = yaml_map_get(node, "mask");
 
-	view->file = read_target(node, "a derived target", keys, problems);
-	if (view->file == NULL)
-		return;
-	job->view_count++;
 	if (wanted == NULL || (wanted->kind == YAML_LIST && wanted->count == 0))
 		problem_remedy(
 			yaml_problem(
@@ -210,6 +204,23 @@ static void read_view(
 		}
 		read_mask(mask, view, problems);
 	}
+}
+
+static void read_view(
+	const struct yaml_node *node,
+	const struct purposes *purposes,
+	struct job *job,
+	struct job_view *view,
+	struct problems *problems
+)
+{
+	static const char *const keys[] = {"file", "purposes", "consent", "mask", NULL};
+
+	view->file = read_target(node, "a derived target", keys, problems);
+	if (view->file == NULL)
+		return;
+	job->view_count++;
+	job_view_read_rules(node, purposes, view, problems);
 }
 
 static void read_views(
@@ -478,7 +489,7 @@ enum sl_status job_load(
 	return SL_OK;
 }
 
-static void view_done(struct job_view *view)
+void job_view_done(struct job_view *view)
 {
 	for (uint32_t i = 0; i < view->mask_count; i++) {
 		free(view->masks[i].path);
@@ -509,7 +520,7 @@ void job_done(struct job *job)
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		free(texts[i]);
 	for (uint32_t i = 0; i < job->view_count; i++)
-		view_done(&job->views[i]);
+		job_view_done(&job->views[i]);
 	for (uint32_t i = 0; i < job->consent_rule_count; i++)
 		free(job->consent_rules[i].text);
 	free(job->consent_rules);

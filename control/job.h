@@ -94,6 +94,15 @@ enum sl_status job_load(
 );
 void job_done(struct job *job);
 
+/** Read what a derived target opens and to whom: `purposes`, `consent` and `mask` of its map. */
+void job_view_read_rules(
+	const struct yaml_node *node,
+	const struct purposes *purposes,
+	struct job_view *view,
+	struct problems *problems
+);
+void job_view_done(struct job_view *view);
+
 /** Read "N" or "P%" (up to four decimals). false: neither. */
 bool job_max_bad_read(const char *text, struct job_max_bad *ret_max_bad);
 

@@ -1,5 +1,6 @@
 #include "control/keyring.h"
 
+#include "control/key_dead.h"
 #include "control/keyring_inner.h"
 #include "crypto/secret.h"
 #include "io/base/clock.h"
@@ -8,11 +9,8 @@
 #include <string.h>
 
 enum {
-	USED_LINKS_MAX = 256 << 10, // links in memory: 4 MiB
-	DEAD_NAME_SIZE = 16         // scope (8) | day (8)
+	USED_LINKS_MAX = 256 << 10 // links in memory: 4 MiB
 };
-
-static const char DEAD_LETTER[] = "dead-letter";
 
 /** handle/name of handle/name/version. */
 static struct view name_of(struct view ref)
@@ -59,14 +57,7 @@ static enum sl_status open_scopes(
 		ret_problem
 	));
 	k->has_history = !is_new;
-	return vault_scope(
-		k->vault,
-		view_of(NULL, 0),
-		view_of_text(DEAD_LETTER),
-		&k->dead_scope,
-		&is_new,
-		ret_problem
-	);
+	return key_dead_scope(k->vault, &k->dead_scope, ret_problem);
 }
 
 static enum sl_status open_all(
@@ -89,7 +80,7 @@ static enum sl_status open_all(
 	k->retention_days =
 		options->retention_days != 0 ? options->retention_days : KEY_RETENTION_DAYS;
 	k->work = secret_new(sizeof(*k->work));
-	k->pairs = calloc(KEYRING_PAIRS, sizeof(*k->pairs));
+	k->pairs = key_pairs_new();
 	if (k->work == NULL || k->pairs == NULL
 	    || used_links_init(&k->used, vault_dir(k->vault), USED_LINKS_MAX) != SL_OK
 	    || key_table_new(cache_max, (uint32_t)k->purpose_count, &k->table) != SL_OK)
@@ -109,7 +100,7 @@ static void release(struct keyring *k)
 	secret_free(k->work, sizeof(*k->work));
 	used_links_done(&k->used);
 	pthread_mutex_destroy(&k->lock);
-	free(k->pairs);
+	key_pairs_free(k->pairs);
 	free(k);
 }
 
@@ -192,36 +183,19 @@ enum sl_status keyring_status(struct keyring *keyring, struct problem *ret_probl
 	return status;
 }
 
-/** The name of a day's dead-letter key: no key value can have this hash, for no pipeline has this scope. */
-static void dead_name(
-	const struct keyring *k,
-	int64_t day,
-	uint8_t ret_hash[static VAULT_HASH_SIZE]
-)
-{
-	uint8_t text[DEAD_NAME_SIZE];
-
-	memcpy(text, &k->dead_scope, 8);
-	memcpy(text + 8, &day, 8);
-	siphash(vault_hash_key(k->vault), view_of(text, sizeof(text)), ret_hash);
-}
-
 /** The day's key in work->change, made and durable when it was not there. */
 static enum sl_status find_or_make_dead(struct keyring *k, int64_t day)
 {
 	static const uint8_t no_subject[VAULT_HASH_SIZE];
+	struct vault_key *key = &k->work->change;
 	uint8_t name[VAULT_HASH_SIZE];
-	uint8_t link[KEY_LINK_SIZE];
 	uint8_t *dek = k->work->dek[0];
-	enum sl_status status;
+	enum sl_status status = key_dead_find(k->vault, k->engine, k->dead_scope, day, key);
 	uint64_t position;
 
-	dead_name(k, day, name);
-	status = vault_find_name(k->vault, name, link);
-	if (status == SL_OK)
-		return vault_read_key(k->vault, k->engine, link, &k->work->change);
 	if (status != SL_E_NOT_FOUND)
 		return status;
+	memcpy(name, key->name_hash, sizeof(name));
 	engine_random(k->engine, dek, KEY_SIZE);
 	position = keyring_make(k, k->dead_scope, day, name, no_subject, dek);
 	if (position == 0)
@@ -236,7 +210,6 @@ enum sl_status keyring_dead_letter_key(
 	struct problem *ret_problem
 )
 {
-	static const uint8_t purpose[1] = {0};
 	struct keyring_work *w = keyring->work;
 	enum sl_status status;
 
@@ -244,9 +217,8 @@ enum sl_status keyring_dead_letter_key(
 	keyring->now_ms = clock_wall_ms();
 	status = find_or_make_dead(keyring, day);
 	if (status == SL_OK) {
-		engine_derive(keyring->engine, w->change.dek, 1, purpose, 1, w->keys);
+		key_dead_derive(keyring->engine, w->change.dek, ret_key->key);
 		memcpy(ret_key->link, w->change.link, KEY_LINK_SIZE);
-		memcpy(ret_key->key, w->keys + KEY_SIZE, KEY_SIZE);
 	}
 	bytes_wipe(w, sizeof(*w));
 	pthread_mutex_unlock(&keyring->lock);

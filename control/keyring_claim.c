@@ -41,46 +41,23 @@ uint64_t keyring_make(
 	return key_journal_put(k->journal, change);
 }
 
-static struct keyring_pair *pair_slot(struct keyring *k, const uint8_t *link, uint64_t subject)
-{
-	uint64_t h;
-
-	memcpy(&h, link + KEY_LINK_SIZE - sizeof(h), sizeof(h));
-	h = (h ^ subject) * 0x9e3779b97f4a7c15u;
-	return &k->pairs[h >> 32 & (KEYRING_PAIRS - 1)];
-}
-
-static void remember_pair(
-	struct keyring *k,
-	const uint8_t *link,
-	uint64_t subject,
-	uint64_t position
-)
-{
-	struct keyring_pair *pair = pair_slot(k, link, subject);
-
-	memcpy(pair->link, link, KEY_LINK_SIZE);
-	pair->subject = subject;
-	pair->position = position;
-}
-
 /** One more subject of a key, unless it was the last or is remembered. @return false when the vault has failed */
 static bool register_subject(struct keyring *k, struct key_want *want)
 {
 	struct key_entry *entry = want->entry;
-	const struct keyring_pair *pair = pair_slot(k, entry->link, want->subject);
 	struct vault_key change = {.is_link_only = true};
-	uint64_t position = pair->position;
+	uint64_t position;
 
 	if (want->subject == 0 || (entry->subject == want->subject && !want->is_link_only))
 		return true;
-	if (pair->subject != want->subject || memcmp(pair->link, entry->link, KEY_LINK_SIZE) != 0) {
+	position = key_pairs_find(k->pairs, entry->link, want->subject);
+	if (position == 0) {
 		memcpy(change.link, entry->link, sizeof(change.link));
 		memcpy(change.subject_hash, want->subject_hash, sizeof(change.subject_hash));
 		position = key_journal_put(k->journal, &change);
 		if (position == 0)
 			return false;
-		remember_pair(k, entry->link, want->subject, position);
+		key_pairs_put(k->pairs, entry->link, want->subject, position);
 	}
 	key_table_set_subject(k->table, want->hash, want->subject);
 	entry->subject = want->subject;
@@ -173,7 +150,7 @@ static void make_new(struct keyring *k, struct key_want *const news[], size_t co
 			return;
 		}
 		if (want->subject != 0)
-			remember_pair(k, entry->link, want->subject, entry->position);
+			key_pairs_put(k->pairs, entry->link, want->subject, entry->position);
 		k->created_count++;
 		want->is_given = insert(k, want);
 	}

@@ -1,7 +1,8 @@
 #pragma once
 
+#include "control/api/key_link.h"
+#include "control/api/key_pairs.h"
 #include "control/key_journal.h"
-#include "control/key_link.h"
 #include "control/keyring.h"
 #include "control/used_links.h"
 
@@ -9,15 +10,7 @@
 
 enum {
 	KEYRING_CHUNK = 64, // wants that are served at once
-	KEYRING_KEYS_MAX = 1 + CONTRACT_PURPOSES_MAX,
-	KEYRING_PAIRS = 16384 // (link, subject) pairs remembered; a power of two
-};
-
-/** A subject that was registered for a key by this keyring. */
-struct keyring_pair {
-	uint8_t link[KEY_LINK_SIZE];
-	uint64_t subject;
-	uint64_t position;
+	KEYRING_KEYS_MAX = 1 + CONTRACT_PURPOSES_MAX
 };
 
 /** Working memory of a claim. Secret. */
@@ -49,7 +42,7 @@ struct keyring {
 	void *made_self;
 	bool is_made_watched;            // used_links holds none of the keys made from then on
 	uint8_t last_old[KEY_LINK_SIZE]; // links above are of keys that this keyring made
-	struct keyring_pair *pairs;      // [KEYRING_PAIRS]
+	struct key_pairs *pairs;
 	uint64_t created_count;
 	int64_t now_ms;   // of the claim at hand
 	bool has_history; // keys of this scope may be in the vault and not in the table

@@ -129,6 +129,35 @@ enum sl_status vault_find_key(
 	uint8_t *ret_keys
 );
 
+enum {
+	VAULT_SCAN_MAX = 256 // keys of one step
+};
+
+/** A walk over the keys of some scopes, ascending by link. Its maker sets scopes and from. */
+struct vault_scan {
+	const uint64_t *scopes; // [scope_count], borrowed
+	size_t scope_count;
+	uint8_t from[KEY_LINK_SIZE]; // the next link looked at; zeros = from the beginning
+	bool is_over;                // out
+};
+
+/**
+ * The next keys of a scan: those that were committed when it came by. Any thread; look-ups go on in between.
+ *
+ * @param engine    the caller's: unwraps the keys; NULL = leave them wrapped (dek is zeros)
+ * @param ret_keys  [VAULT_SCAN_MAX]
+ * @param ret_count 0..VAULT_SCAN_MAX, 0 also while is_over is false
+ *
+ * Outcomes  SL_OK; SL_E_FORGED (a record is not what was wrapped); SL_E_CORRUPT; SL_E_IO
+ */
+enum sl_status vault_scan_next(
+	struct vault *vault,
+	struct engine *engine,
+	struct vault_scan *scan,
+	struct vault_key ret_keys[static VAULT_SCAN_MAX],
+	size_t *ret_count
+);
+
 /**
  * The number of (group, contract), made when new. Keys belong to a group and a contract's handle/name without its
  * version: a corrected contract goes on with the keys of the group, and every key serves every purpose.

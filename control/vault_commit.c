@@ -29,7 +29,7 @@ static int put_pair(MDB_cursor *pairs, uint64_t sequence, const struct vault_key
 static int put_changes(struct vault *v, MDB_txn *txn, void *work)
 {
 	const struct commit *c = work;
-	const struct key_record *record = v->records;
+	const struct vault_record *record = v->records;
 	uint64_t sequence = v->pair_last;
 	MDB_cursor *keys;
 	MDB_cursor *pairs;
@@ -85,7 +85,7 @@ enum sl_status vault_commit(
 )
 {
 	struct commit c = {.changes = changes, .count = count};
-	struct key_record *record = vault->records;
+	struct vault_record *record = vault->records;
 	enum sl_status status;
 	bool is_due;
 	int code;

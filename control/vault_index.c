@@ -129,7 +129,7 @@ static uint64_t read_be64(const uint8_t *bytes)
 static int load_key(struct vault *v, const MDB_val *key, const MDB_val *value)
 {
 	static const uint8_t none[VAULT_HASH_SIZE];
-	struct key_record record;
+	struct vault_record record;
 
 	if (key->mv_size != KEY_LINK_SIZE || value->mv_size != sizeof(record))
 		return MDB_CORRUPTED;

@@ -14,7 +14,7 @@
 enum vault_db {
 	VAULT_META,
 	VAULT_KEKS,  // id (4, BE) -> struct kek_record
-	VAULT_KEYS,  // key link -> struct key_record
+	VAULT_KEYS,  // key link -> struct vault_record
 	VAULT_NAMES, // name hash -> key link
 	VAULT_PAIRS, // sequence (8, BE) -> subject hash | key link: further subjects, as they came
 	VAULT_SUBJECTS,  // subject hash | key link -> nothing
@@ -37,7 +37,7 @@ struct wrapped_key {
 };
 
 /** As it lies in the file, little endian. */
-struct key_record {
+struct vault_record {
 	uint32_t kek;
 	int32_t day;
 	uint64_t scope;
@@ -51,7 +51,7 @@ struct key_record {
 };
 
 static_assert(sizeof(struct wrapped_key) == 60, "layout");
-static_assert(sizeof(struct key_record) == 144, "layout");
+static_assert(sizeof(struct vault_record) == 144, "layout");
 
 /** What lies in locked memory while a vault is open. */
 struct vault_secrets {
@@ -86,7 +86,7 @@ struct vault {
 	struct vault_tail tail;
 	uint64_t pair_last; // sequence of the last further subject; the committer's
 
-	struct key_record *records; // [VAULT_COMMIT_MAX] of the commit at hand
+	struct vault_record *records; // [VAULT_COMMIT_MAX] of the commit at hand
 };
 
 /** Work inside one write transaction; MDB error code or 0. */
@@ -141,13 +141,20 @@ void wrap_key(
 	struct vault *v,
 	struct engine *engine,
 	const struct vault_key *key,
-	struct key_record *ret_record
+	struct vault_record *ret_record
 );
 enum sl_status unwrap_key(
 	const struct vault *v,
 	struct engine *engine,
 	const uint8_t link[static KEY_LINK_SIZE],
-	const struct key_record *record,
+	const struct vault_record *record,
+	struct vault_key *ret_key
+);
+
+/** All of a record but the key itself. */
+void record_to_key(
+	const uint8_t link[static KEY_LINK_SIZE],
+	const struct vault_record *record,
 	struct vault_key *ret_key
 );
 

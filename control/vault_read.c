@@ -6,7 +6,7 @@
 static enum sl_status read_record(
 	struct vault *v,
 	const uint8_t link[static KEY_LINK_SIZE],
-	struct key_record *ret_record
+	struct vault_record *ret_record
 )
 {
 	MDB_val key = store_val(link, KEY_LINK_SIZE);
@@ -64,7 +64,7 @@ enum sl_status vault_read_key(
 	struct vault_key *ret_key
 )
 {
-	struct key_record record;
+	struct vault_record record;
 
 	SL_TRY(read_record(vault, link, &record));
 	return unwrap_key(vault, engine, link, &record, ret_key);
@@ -78,7 +78,7 @@ enum sl_status vault_find_key(
 	uint8_t *ret_keys
 )
 {
-	struct key_record record;
+	struct vault_record record;
 	struct vault_key key;
 	enum sl_status status;
 

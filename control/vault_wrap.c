@@ -26,12 +26,12 @@ void wrap_key(
 	struct vault *v,
 	struct engine *engine,
 	const struct vault_key *key,
-	struct key_record *ret_record
+	struct vault_record *ret_record
 )
 {
 	uint8_t aad[AAD_SIZE];
 
-	*ret_record = (struct key_record){
+	*ret_record = (struct vault_record){
 		.kek = v->kek_count,
 		.day = (int32_t)key->day,
 		.scope = key->scope,
@@ -53,11 +53,28 @@ void wrap_key(
 	);
 }
 
+void record_to_key(
+	const uint8_t link[static KEY_LINK_SIZE],
+	const struct vault_record *record,
+	struct vault_key *ret_key
+)
+{
+	memcpy(ret_key->link, link, KEY_LINK_SIZE);
+	ret_key->scope = record->scope;
+	ret_key->day = record->day;
+	ret_key->created_ms = record->created_ms;
+	ret_key->expires_ms = record->expires_ms;
+	memcpy(ret_key->policy_id, record->policy_id, sizeof(record->policy_id));
+	memcpy(ret_key->subject_hash, record->subject_hash, sizeof(record->subject_hash));
+	memcpy(ret_key->name_hash, record->name_hash, sizeof(record->name_hash));
+	ret_key->is_link_only = false;
+}
+
 enum sl_status unwrap_key(
 	const struct vault *v,
 	struct engine *engine,
 	const uint8_t link[static KEY_LINK_SIZE],
-	const struct key_record *record,
+	const struct vault_record *record,
 	struct vault_key *ret_key
 )
 {
@@ -74,14 +91,6 @@ enum sl_status unwrap_key(
 		view_of(record->dek.sealed, sizeof(record->dek.sealed)),
 		ret_key->dek
 	));
-	memcpy(ret_key->link, link, KEY_LINK_SIZE);
-	ret_key->scope = record->scope;
-	ret_key->day = record->day;
-	ret_key->created_ms = record->created_ms;
-	ret_key->expires_ms = record->expires_ms;
-	memcpy(ret_key->policy_id, record->policy_id, sizeof(record->policy_id));
-	memcpy(ret_key->subject_hash, record->subject_hash, sizeof(record->subject_hash));
-	memcpy(ret_key->name_hash, record->name_hash, sizeof(record->name_hash));
-	ret_key->is_link_only = false;
+	record_to_key(link, record, ret_key);
 	return SL_OK;
 }

@@ -1,7 +1,7 @@
 #include "dataplane/batch/open_contract.h"
 
+#include "control/contract_keep.h"
 #include "control/path.h"
-#include "dataplane/batch/contract_keep.h"
 #include "dataplane/batch/open_path.h"
 
 #include <stdlib.h>

@@ -1,9 +1,10 @@
 #include "dataplane/batch/plan.h"
 
+#include "control/contract_keep.h"
+#include "control/mask_key.h"
 #include "control/policy_compile.h"
 #include "crypto/secret.h"
 #include "dataplane/batch/contract_find.h"
-#include "dataplane/batch/contract_keep.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -68,28 +69,6 @@ static enum sl_status make_overrides(
 	return SL_OK;
 }
 
-/** The key of an HMAC mask: the vault's own, or one for the seed, made from the vault's. */
-static void make_mask_key(
-	const struct vault *vault,
-	const char *seed,
-	uint8_t ret_key[static MASK_KEY_SIZE]
-)
-{
-	uint8_t state[MASK_HMAC_STATE_SIZE];
-
-	static_assert(MASK_KEY_SIZE == MASK_TEXT_MAX, "the mask of a seed serves as a key");
-	memset(ret_key, 0, MASK_KEY_SIZE);
-	if (vault == NULL)
-		return;
-	if (seed == NULL) {
-		memcpy(ret_key, vault_mask_key(vault), MASK_KEY_SIZE);
-		return;
-	}
-	mask_hmac_prepare(vault_mask_key(vault), state);
-	(void)mask_hmac(state, view_of_text(seed), (char *)ret_key);
-	bytes_wipe(state, sizeof(state));
-}
-
 /** Mask specifications of all views, with room for their keys. */
 struct mask_room {
 	struct mask_spec specs[VIEWS_MAX][JOB_MASKS_MAX];
@@ -115,7 +94,11 @@ static void make_views(
 			  .seed = text_view(mask->seed)};
 			if (mask->is_murmur3)
 				continue;
-			make_mask_key(plan->vault_open, mask->seed, room->keys[v][m]);
+			mask_key_make(
+				plan->vault_open != NULL ? vault_mask_key(plan->vault_open) : NULL,
+				mask->seed,
+				room->keys[v][m]
+			);
 			spec->kind = POLICY_MASK_HMAC;
 			spec->seed = view_of(room->keys[v][m], MASK_KEY_SIZE);
 		}

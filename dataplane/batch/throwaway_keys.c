@@ -1,6 +1,6 @@
 #include "dataplane/batch/throwaway_keys.h"
 
-#include "control/key_link.h"
+#include "control/api/key_link.h"
 #include "crypto/secret.h"
 #include "crypto/siphash.h"
 #include "io/base/clock.h"

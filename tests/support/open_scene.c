@@ -1,7 +1,7 @@
 #include "tests/support/open_scene.h"
 
+#include "control/contract_keep.h"
 #include "control/keys_csv.h"
-#include "dataplane/batch/contract_keep.h"
 #include "dataplane/pipeline/csv.h"
 #include "dataplane/pipeline/json.h"
 #include "dataplane/pipeline/rewrite.h"

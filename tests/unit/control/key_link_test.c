@@ -1,4 +1,4 @@
-#include "control/key_link.h"
+#include "control/api/key_link.h"
 #include "tests/support/check.h"
 
 #include <string.h>
@@ -68,11 +68,47 @@ static void a_maker_goes_on_after_a_link(void)
 	CHECK_EQUAL(next[0], 0x02); // the millisecond moved on
 }
 
+static void links_beside_lie_between_two_of_a_maker(void)
+{
+	static const int64_t steps[] = {0, 0, 1, -7, 0}; // ms between two links
+	uint8_t random[KEY_LINK_RANDOM_SIZE] = {0};      // the least step
+	uint8_t low[KEY_LINK_SIZE];
+	uint8_t between[KEY_LINK_SIZE];
+	uint8_t high[KEY_LINK_SIZE];
+	struct key_link_maker maker;
+	uint8_t zeros[KEY_LINK_SIZE] = {0};
+	int64_t now = 1700000000000;
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		key_link_init(&maker, NULL);
+		// near the end of the counter in the last round
+		maker.ms = (uint64_t)now;
+		maker.counter = i == 4 ? ((uint64_t)1 << 50) - KEY_LINK_BESIDES - 5000 : 7;
+		key_link_next(&maker, now, random, low);
+		key_link_next(&maker, now + steps[i], random, high);
+		memcpy(between, low, sizeof(between));
+		for (size_t n = 0; n < KEY_LINK_BESIDES; n++) {
+			uint8_t last[KEY_LINK_SIZE];
+
+			memcpy(last, between, sizeof(last));
+			key_link_beside(last, random, between);
+			if (memcmp(between, last, KEY_LINK_SIZE) <= 0
+			    || memcmp(between, high, KEY_LINK_SIZE) >= 0)
+				CU_FAIL("a link beside is out of order");
+		}
+		CHECK_EQUAL(between[6] & 0xf0, 0x70);
+		CHECK_EQUAL(between[8] & 0xc0, 0x80);
+	}
+	key_link_beside(zeros, random, between);
+	CHECK(memcmp(between, zeros, KEY_LINK_SIZE) > 0);
+}
+
 static const struct check_test tests[] = {
 	{"links ascend strictly whatever the clock does",
 	 links_ascend_strictly_whatever_the_clock_does},
 	{"the time stands in front", the_time_stands_in_front},
 	{"a maker goes on after a link", a_maker_goes_on_after_a_link},
+	{"links beside lie between two of a maker", links_beside_lie_between_two_of_a_maker},
 };
 
 CHECK_MAIN("control/key_link")

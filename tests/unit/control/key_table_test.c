@@ -189,6 +189,54 @@ static void only_entries_below_the_mark_give_way(void)
 	key_table_free(t);
 }
 
+/** An entry whose link says when it was made. */
+static enum sl_status insert_of_time(
+	struct key_table *t,
+	uint64_t number,
+	int64_t ms,
+	int64_t aged_before_ms
+)
+{
+	uint8_t hash[KEY_HASH_SIZE];
+	struct key_table_place place;
+	struct key_entry e = entry_of(number, 1, 1);
+
+	for (int i = 0; i < 6; i++)
+		e.link[i] = (uint8_t)(ms >> (40 - 8 * i));
+	hash_of(number, hash);
+	SL_TRY(key_table_reserve(t, hash, 1, aged_before_ms, &place));
+	key_table_put(t, &place, hash, &e);
+	return SL_OK;
+}
+
+static void aged_entries_give_way_first(void)
+{
+	enum {
+		COUNT = 1000
+	};
+	struct key_entry e;
+	struct key_table *t;
+	size_t lost = 0;
+
+	// Every fifth is a day old.
+	CHECK_FATAL(key_table_new(COUNT, PURPOSES, &t) == SL_OK);
+	for (uint64_t i = 0; i < COUNT; i++)
+		CHECK_EQUAL(insert_of_time(t, i, i % 5 == 3 ? 1000 : 90000000, 0), SL_OK);
+	for (uint64_t i = 0; i < COUNT / 5; i++)
+		CHECK_EQUAL(insert_of_time(t, COUNT + i, 90000000, 1001), SL_OK);
+	CHECK(!key_table_has_evicted(t));
+	for (uint64_t i = 0; i < COUNT + COUNT / 5; i++)
+		lost += find(t, i, &e) != (i % 5 != 3 || i >= COUNT);
+	CHECK_EQUAL(lost, 0);
+	CHECK_EQUAL(key_table_count(t), COUNT);
+	// None is aged any more: others give way, and that is told.
+	CHECK_EQUAL(insert_of_time(t, 5000, 90000000, 1001), SL_OK);
+	CHECK(key_table_has_evicted(t));
+	CHECK(find(t, 5000, &e));
+	CHECK_EQUAL(key_table_count(t), COUNT);
+	key_table_free(t);
+}
+
 static void a_small_table_serves_many_generations(void)
 {
 	struct key_entry e;
@@ -282,6 +330,7 @@ static const struct check_test tests[] = {
 	 an_entry_can_be_replaced_and_its_subject_set},
 	{"keys that come round are mostly found", keys_that_come_round_are_mostly_found},
 	{"only entries below the mark give way", only_entries_below_the_mark_give_way},
+	{"aged entries give way first", aged_entries_give_way_first},
 	{"a small table serves many generations", a_small_table_serves_many_generations},
 	{"readers never see a torn entry", readers_never_see_a_torn_entry},
 };

@@ -1,6 +1,4 @@
-#include "dataplane/batch/contract_keep.h"
-
-#include "dataplane/pipeline/json.h"
+#include "control/contract_keep.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +20,19 @@ static struct view purposes_name(struct view ref, char name[static NAME_MAX_SIZE
 	return view_of(name, (size_t)size);
 }
 
+/** A text inside the quotes of a JSON string. */
+static void write_escaped(FILE *out, struct view text)
+{
+	for (size_t i = 0; i < text.size; i++) {
+		if (text.bytes[i] == '"' || text.bytes[i] == '\\')
+			fputc('\\', out);
+		if (text.bytes[i] < 0x20)
+			fprintf(out, "\\u%04x", text.bytes[i]);
+		else
+			fputc(text.bytes[i], out);
+	}
+}
+
 /** Levels and names as a purposes file; JSON is YAML too. Freed by the caller. */
 static char *purposes_text(const struct purposes *purposes, size_t *ret_size)
 {
@@ -35,14 +46,11 @@ static char *purposes_text(const struct purposes *purposes, size_t *ret_size)
 	fputs("{\"purposes\":[", out);
 	for (int level = 0; level <= PURPOSE_MAX; level++) {
 		struct view name = purposes->level[level].name;
-		uint8_t escaped[6 * 4 * PURPOSE_NAME_MAX];
-		size_t size;
 
-		if (name.size == 0 || name.size > sizeof(escaped) / 6)
+		if (name.size == 0)
 			continue;
 		fprintf(out, "%s{\"level\":%d,\"name\":\"", comma, level);
-		size = json_escape(name, escaped);
-		fwrite(escaped, 1, size, out);
+		write_escaped(out, name);
 		fputs("\"}", out);
 		comma = ",";
 	}
@@ -52,6 +60,27 @@ static char *purposes_text(const struct purposes *purposes, size_t *ret_size)
 		return text;
 	free(text);
 	return NULL;
+}
+
+/** Write it unless the vault has it so already: a commit costs a disk's flush. */
+static enum sl_status put_changed(
+	struct vault *vault,
+	struct view ref,
+	struct view text,
+	struct problem *ret_problem
+)
+{
+	uint8_t *old;
+	size_t size;
+	bool is_same;
+
+	if (vault_find_contract(vault, ref, &old, &size) == SL_OK) {
+		is_same = view_equal(view_of(old, size), text);
+		free(old);
+		if (is_same)
+			return SL_OK;
+	}
+	return vault_put_contract(vault, ref, text, ret_problem);
 }
 
 static enum sl_status keep_purposes(
@@ -68,9 +97,7 @@ static enum sl_status keep_purposes(
 
 	if (text == NULL)
 		return problem_set(ret_problem, SL_E_NOMEM, "no memory for the purposes");
-	status = vault_put_contract(
-		vault, purposes_name(ref, name), view_of(text, size), ret_problem
-	);
+	status = put_changed(vault, purposes_name(ref, name), view_of(text, size), ret_problem);
 	free(text);
 	return status;
 }
@@ -95,7 +122,7 @@ enum sl_status contract_keep(
 	if (file != NULL)
 		fclose(file);
 	if (status == SL_OK)
-		status = vault_put_contract(vault, contract->ref, view_of(text, size), ret_problem);
+		status = put_changed(vault, contract->ref, view_of(text, size), ret_problem);
 	else
 		(void)!problem_set(
 			ret_problem,

@@ -1,0 +1,448 @@
+#include "control/server.h"
+
+#include "control/log.h"
+#include "control/server_inner.h"
+#include "control/unix_socket.h"
+#include "crypto/secret.h"
+#include "io/base/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static const char topic[] = "control";
+
+enum {
+	EVENTS_MAX = 32,    // taken from the kernel at once
+	PATIENCE_MS = 5000, // for a control before us that is not quite dead
+	PATIENCE_STEP_MS = 50
+};
+
+enum sl_status server_watch(struct server *s, int fd, uint32_t events)
+{
+	struct epoll_event event = {.events = events, .data.fd = fd};
+
+	if (epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, fd, &event) == 0
+	    || epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0)
+		return SL_OK;
+	return status_of_errno(errno);
+}
+
+void server_unwatch(struct server *s, int fd)
+{
+	(void)epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
+/** Tell who started us (systemd): READY=1, STOPPING=1. */
+static void notify(const char *state)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	size_t size = path != NULL ? strlen(path) : 0;
+	int fd;
+
+	if (size == 0 || size >= sizeof(address.sun_path))
+		return;
+	memcpy(address.sun_path, path, size);
+	if (path[0] == '@')
+		address.sun_path[0] = '\0'; // an abstract name
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	(void)!sendto(
+		fd,
+		state,
+		strlen(state),
+		MSG_NOSIGNAL,
+		(const struct sockaddr *)&address,
+		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + size)
+	);
+	close(fd);
+}
+
+/** The directory that was applied last, unless the configuration has changed its mind since. */
+char *applied_directory(const struct server *s)
+{
+	char path[2 * SETTINGS_PATH_MAX];
+	char configured[SETTINGS_PATH_MAX + 2] = "";
+	char applied[PLANE_PATH_MAX + 2] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/applied", vault_dir(s->vault));
+	file = fopen(path, "re");
+	if (file == NULL)
+		return strdup(s->config->definitions);
+	if (fgets(configured, sizeof(configured), file) != NULL
+	    && fgets(applied, sizeof(applied), file) != NULL) {
+		configured[strcspn(configured, "\n")] = '\0';
+		applied[strcspn(applied, "\n")] = '\0';
+	}
+	fclose(file);
+	if (applied[0] == '/' && strcmp(configured, s->config->definitions) == 0)
+		return strdup(applied);
+	return strdup(s->config->definitions);
+}
+
+static void remember(const struct server *s, const char *directory)
+{
+	char path[2 * SETTINGS_PATH_MAX];
+	char part[sizeof(path) + 8];
+	char *before = applied_directory(s);
+	const bool is_same = before != NULL && strcmp(before, directory) == 0;
+	FILE *file;
+	bool is_good;
+
+	free(before);
+	if (is_same)
+		return;
+	snprintf(path, sizeof(path), "%s/applied", vault_dir(s->vault));
+	snprintf(part, sizeof(part), "%s.partial", path);
+	file = fopen(part, "we");
+	is_good = file != NULL && fprintf(file, "%s\n%s\n", s->config->definitions, directory) > 0
+		&& fflush(file) == 0 && fsync(fileno(file)) == 0;
+	if (file != NULL && fclose(file) != 0)
+		is_good = false;
+	if (!is_good || rename(part, path) != 0)
+		log_line(
+			LOG_LEVEL_WARN,
+			topic,
+			"%s can not be written: after a restart %s holds",
+			path,
+			s->config->definitions
+		);
+}
+
+void applied_is(struct server *s, const char *directory)
+{
+	char *copy = strdup(directory);
+
+	remember(s, directory);
+	if (copy == NULL)
+		return;
+	free(s->directory);
+	s->directory = copy;
+}
+
+/** Apply the directory again: at the start and on SIGHUP. What is wrong is logged, and the old plane stays. */
+static void apply_again(struct server *s)
+{
+	struct problems problems = {0};
+	struct problem problem;
+	struct plane *plane;
+	bool is_due;
+
+	if (s->pending != NULL || s->directory == NULL) {
+		log_line(LOG_LEVEL_WARN, topic, "a change is on its way: not applied again");
+		return;
+	}
+	if (plane_make(s, s->directory, &problems, &plane) == SL_OK) {
+		if (link_apply(s, plane, &is_due, &problem) != SL_OK)
+			log_problem(LOG_LEVEL_ERROR, topic, &problem);
+		else
+			log_line(
+				LOG_LEVEL_NOTICE,
+				topic,
+				"%s has %u streams",
+				s->directory,
+				plane->compiled.image->streams.count
+			);
+	} else {
+		log_line(
+			LOG_LEVEL_ERROR,
+			topic,
+			"%s is not applied: %u problems",
+			s->directory,
+			problems.error_count
+		);
+	}
+	log_problems(topic, &problems);
+	problems_done(&problems);
+}
+
+/** A new day has its own dead-letter key. */
+static void look_at_day(struct server *s)
+{
+	struct problem problem;
+	struct plane *plane;
+	bool is_due;
+
+	if (s->plane == NULL || s->pending != NULL || s->plane->compiled.image->streams.count == 0
+	    || plane_streams(s->plane->compiled.image)[0].dead_day == server_today())
+		return;
+	if (plane_renew(s, s->plane, &plane, &problem) != SL_OK
+	    || link_apply(s, plane, &is_due, &problem) != SL_OK)
+		log_problem(LOG_LEVEL_WARN, topic, &problem);
+	else
+		log_line(LOG_LEVEL_NOTICE, topic, "the dead letters have a key of the new day");
+}
+
+static enum sl_status make_run_directory(const struct config *config, struct problem *ret_problem)
+{
+	// A dataplane of another user must get through to its socket; who may speak there is asked of the kernel.
+	const mode_t mode = config->dataplane_user[0] != '\0' ? 0711 : 0700;
+	char path[SETTINGS_PATH_MAX];
+	enum sl_status status;
+
+	// Folders above it first; that they are there, or can not be made, shows at the last one.
+	memcpy(path, config->run_directory, sizeof(path));
+	for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		(void)!mkdir(path, 0755);
+		*slash = '/';
+	}
+	if (mkdir(path, mode) == 0 || errno == EEXIST)
+		return SL_OK;
+	status = status_of_errno(errno);
+	(void)!problem_set(ret_problem, status, "the run directory can not be made: %m");
+	problem_at_file(ret_problem, config->run_directory);
+	return status;
+}
+
+/** A process that was killed holds sockets and vault until its memory is gone: is it worth another try? */
+static bool may_try_again(struct server *s, enum sl_status status)
+{
+	const uint64_t until = s->started_ns + PATIENCE_MS * UINT64_C(1000000);
+
+	if (status != SL_E_BUSY || clock_monotonic_ns() >= until)
+		return false;
+	usleep(PATIENCE_STEP_MS * 1000);
+	return true;
+}
+
+static enum sl_status listen_at(
+	struct server *s,
+	const char *name,
+	int type,
+	mode_t mode,
+	int *ret_fd,
+	struct problem *ret_problem
+)
+{
+	char path[2 * SETTINGS_PATH_MAX];
+	enum sl_status status;
+
+	snprintf(path, sizeof(path), "%s/%s", s->config->run_directory, name);
+	do {
+		status = unix_socket_listen(path, type, mode, ret_fd, ret_problem);
+	} while (may_try_again(s, status));
+	return status;
+}
+
+static enum sl_status listen_all(struct server *s, struct problem *ret_problem)
+{
+	const bool has_user = s->config->dataplane_user[0] != '\0';
+
+	if (has_user && getpwnam(s->config->dataplane_user) == NULL)
+		return problem_set(
+			ret_problem,
+			SL_E_NOT_FOUND,
+			"there is no user %s (dataplane_user)",
+			s->config->dataplane_user
+		);
+	SL_TRY(make_run_directory(s->config, ret_problem));
+	SL_TRY(listen_at(
+		s,
+		"dataplane.sock",
+		SOCK_SEQPACKET,
+		has_user ? 0666 : 0600,
+		&s->dataplane_listener,
+		ret_problem
+	));
+	return listen_at(s, "control.sock", SOCK_STREAM, 0600, &s->control_listener, ret_problem);
+}
+
+static enum sl_status make_loop(struct server *s, struct problem *ret_problem)
+{
+	const struct itimerspec every = {
+		.it_interval.tv_sec = SERVER_TICK_MS / 1000,
+		.it_value.tv_sec = SERVER_TICK_MS / 1000,
+	};
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	s->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	s->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	// Before the first thread starts: all of them leave these signals to us.
+	if (s->epoll_fd < 0 || s->signal_fd < 0 || s->timer_fd < 0
+	    || sigprocmask(SIG_BLOCK, &signals, NULL) != 0
+	    || timerfd_settime(s->timer_fd, 0, &every, NULL) != 0
+	    || server_watch(s, s->signal_fd, EPOLLIN) != SL_OK
+	    || server_watch(s, s->timer_fd, EPOLLIN) != SL_OK)
+		return problem_set(ret_problem, SL_E_IO, "the kernel gives no event loop: %m");
+	return SL_OK;
+}
+
+static enum sl_status start(struct server *s, struct problem *ret_problem)
+{
+	const struct vault_options vault = {
+		.dir = s->config->vault,
+		.root_key_file = s->config->root_key[0] != '\0' ? s->config->root_key : NULL,
+		.may_create = true,
+	};
+	enum sl_status status;
+
+	SL_TRY(make_loop(s, ret_problem));
+	// Sockets first: a control that lives says so there, before anybody waits for its vault.
+	SL_TRY(listen_all(s, ret_problem));
+	do {
+		status = vault_open(&vault, &s->vault, ret_problem);
+	} while (may_try_again(s, status));
+	if (status != SL_OK)
+		return status;
+	SL_TRY(key_feed_new(s->vault, &s->feed, ret_problem));
+	s->directory = applied_directory(s);
+	apply_again(s);
+	if (server_watch(s, s->dataplane_listener, EPOLLIN) != SL_OK
+	    || server_watch(s, s->control_listener, EPOLLIN) != SL_OK)
+		return problem_set(ret_problem, SL_E_IO, "the sockets can not be watched");
+	if (!secret_is_locked())
+		log_line(
+			LOG_LEVEL_WARN,
+			topic,
+			"keys can not be locked in memory: raise LimitMEMLOCK (ulimit -l), or have "
+			"no swap"
+		);
+	return SL_OK;
+}
+
+static void take_signals(struct server *s)
+{
+	struct signalfd_siginfo info;
+
+	while (read(s->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGHUP)
+			apply_again(s);
+		else
+			s->is_ending = true;
+	}
+}
+
+static void tick(struct server *s)
+{
+	uint64_t times;
+
+	(void)!read(s->timer_fd, &times, sizeof(times));
+	counters_tick(s);
+	link_tick(s);
+	look_at_day(s);
+}
+
+static void serve_event(struct server *s, int fd, uint32_t events)
+{
+	if (fd == s->signal_fd)
+		take_signals(s);
+	else if (fd == s->timer_fd)
+		tick(s);
+	else if (fd == s->dataplane_listener)
+		link_accept(s);
+	else if (fd == s->control_listener)
+		requests_accept(s);
+	else if (fd == s->link)
+		link_readable(s);
+	else
+		for (int i = 0; i < SERVER_SESSIONS_MAX; i++)
+			if (s->sessions[i].fd == fd) {
+				session_ready(s, &s->sessions[i], events);
+				return;
+			}
+}
+
+static void loop(struct server *s)
+{
+	struct epoll_event events[EVENTS_MAX];
+
+	while (!s->is_ending) {
+		int count = epoll_wait(s->epoll_fd, events, EVENTS_MAX, -1);
+
+		for (int i = 0; i < count; i++)
+			serve_event(s, events[i].data.fd, events[i].events);
+	}
+}
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+/** Close down: a dataplane goes on with what it has. Its new keys up to now are in the vault. */
+static void end(struct server *s)
+{
+	static const char *const names[] = {"dataplane.sock", "control.sock"};
+	const int listeners[] = {s->dataplane_listener, s->control_listener};
+
+	for (int i = 0; i < 2; i++) {
+		char path[2 * SETTINGS_PATH_MAX];
+
+		snprintf(path, sizeof(path), "%s/%s", s->config->run_directory, names[i]);
+		if (listeners[i] >= 0)
+			unlink(path);
+		close_fd(listeners[i]);
+	}
+	for (int i = 0; i < SERVER_SESSIONS_MAX; i++)
+		if (s->sessions[i].fd >= 0)
+			session_close(s, &s->sessions[i]);
+	close_fd(s->link);
+	close_fd(s->link_pidfd);
+	close_fd(s->dataplane_pidfd);
+	counters_drop(s);
+	key_feed_free(s->feed);
+	if (s->pending != s->plane)
+		plane_free(s->pending);
+	plane_free(s->plane);
+	s->plane = NULL;
+	s->pending = NULL;
+	tables_sweep(s);
+	key_ring_free(s->ring);
+	vault_close(s->vault);
+	close_fd(s->epoll_fd);
+	close_fd(s->signal_fd);
+	close_fd(s->timer_fd);
+	free(s->directory);
+	free(s);
+}
+
+enum sl_status server_run(
+	const struct config *config,
+	const struct server_names *names,
+	struct problem *ret_problem
+)
+{
+	struct server *s = calloc(1, sizeof(*s));
+	enum sl_status status;
+
+	if (s == NULL)
+		return problem_set(ret_problem, SL_E_NOMEM, "no memory for the server");
+	s->config = config;
+	s->names = names;
+	s->started_ns = clock_monotonic_ns();
+	s->epoll_fd = s->signal_fd = s->timer_fd = -1;
+	s->dataplane_listener = s->control_listener = s->link = s->link_pidfd = s->dataplane_pidfd =
+		-1;
+	for (int i = 0; i < SERVER_SESSIONS_MAX; i++)
+		s->sessions[i].fd = -1;
+	status = start(s, ret_problem);
+	if (status == SL_OK) {
+		log_line(LOG_LEVEL_NOTICE, topic, "ready in %s", config->run_directory);
+		notify("READY=1");
+		loop(s);
+		notify("STOPPING=1");
+		log_line(LOG_LEVEL_NOTICE, topic, "ends");
+	}
+	end(s);
+	return status;
+}
