@@ -1,0 +1,452 @@
+#include "dataplane/datagram/sender.h"
+#include "tests/support/check.h"
+#include "tests/support/datagram_hand.h"
+#include "tests/support/plane_builder.h"
+
+#include <stdlib.h>
+
+// A sender, a server and a clock of our own; every datagram goes by hand.
+
+static const struct build_stream streams[] = {{"edits", 5000}, {"orders", 5001}, {0}};
+static const struct build_client clients[] = {{"alice", 1, 1}, {"bob", 2, 2}, {0}};
+static struct engine *engine;
+static struct engine *sender_engine;
+static struct plane_image *image;
+
+/** A sender in front of a server; the hand has the server's side. */
+struct scene {
+	struct datagram_server *server;
+	struct hand hand;
+	struct sender *sender;
+	uint64_t now_us;
+	uint8_t out[WIRE_DATAGRAM_MAX];
+	size_t size; // of out
+};
+
+static struct datagram_server *new_server(uint32_t credit)
+{
+	const struct datagram_server_options options = {
+		.session_count_max = 2,
+		.session_idle_ms = 3600000,
+		.credit_max = credit,
+	};
+	struct datagram_server *server;
+
+	if (datagram_server_new(&options, &server) != SL_OK
+	    || datagram_server_clients(server, image) != SL_OK)
+		abort();
+	return server;
+}
+
+static struct scene new_scene(
+	const char *name,
+	uint8_t salt,
+	struct sender_options options,
+	uint32_t credit
+)
+{
+	struct scene s = {.server = new_server(credit), .now_us = 1000000000};
+
+	build_client_id(name, options.client_id);
+	build_client_key(name, salt, options.client_key);
+	if (sender_new(&options, sender_engine, &s.sender) != SL_OK)
+		abort();
+	hand_init(&s.hand, s.server, engine, name, salt);
+	return s;
+}
+
+static void end_scene(struct scene *s)
+{
+	sender_free(s->sender);
+	datagram_server_free(s->server);
+}
+
+/** The kind of the next datagram; 0 = none. */
+static unsigned next(struct scene *s)
+{
+	s->size = sender_next(s->sender, s->now_us, s->out);
+	return wire_kind_of(s->out, s->size);
+}
+
+/** Give the last datagram to the server, and its answer to the sender. */
+static enum datagram_verdict deliver(struct scene *s)
+{
+	s->hand.now_ms = (int64_t)(s->now_us / 1000);
+	(void)hand_give(&s->hand, s->out, s->size);
+	sender_receive(s->sender, view_of(s->hand.in.answer, s->hand.in.answer_size), s->now_us);
+	return s->hand.in.verdict;
+}
+
+static bool open_session(struct scene *s)
+{
+	for (unsigned i = 0; i < 4 && sender_state(s->sender) != SENDER_READY; i++) {
+		(void)next(s);
+		(void)deliver(s);
+	}
+	return sender_state(s->sender) == SENDER_READY;
+}
+
+/** Commit the datagram last delivered, and let the sender hear of it. */
+static void acknowledge(struct scene *s)
+{
+	uint8_t ack[DATAGRAM_ANSWER_MAX];
+	uint32_t session;
+	uint32_t size;
+
+	hand_commit(&s->hand, NULL, 0);
+	s->hand.now_ms++;
+	while ((size = datagram_next_ack(s->server, engine, 0, s->hand.now_ms, &session, ack)) != 0)
+		sender_receive(s->sender, view_of(ack, size), s->now_us);
+}
+
+static void offer(struct scene *s, unsigned count)
+{
+	uint64_t number;
+
+	for (unsigned i = 0; i < count; i++)
+		CHECK_FATAL(
+			sender_offer(s->sender, view_of_text("{\"a\":1}"), s->now_us, &number)
+			== SL_OK
+		);
+}
+
+static struct sender_stats stats_of(const struct scene *s)
+{
+	struct sender_stats stats;
+
+	sender_get_stats(s->sender, &stats);
+	return stats;
+}
+
+static void options_have_bounds(void)
+{
+	static const struct sender_options bad[] = {
+		{.datagram_bytes_max = SENDER_DATAGRAM_MIN - 1},
+		{.datagram_bytes_max = WIRE_DATAGRAM_MAX + 1},
+		{.window = WIRE_WINDOW + 1},
+		{.stream = {(const uint8_t *)"x", WIRE_STREAM_MAX + 1}},
+		{.sequence_end = WIRE_SEQUENCE_END + 1},
+	};
+	struct sender *sender;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		CHECK(sender_new(&bad[i], sender_engine, &sender) == SL_E_INVALID);
+	sender_free(NULL);
+}
+
+static void events_have_bounds(void)
+{
+	struct scene s = new_scene("alice", 1, (struct sender_options){.window = 2}, 10);
+	static uint8_t text[SENDER_DATAGRAM];
+	const size_t most = SENDER_DATAGRAM - WIRE_DATA_OVERHEAD - 1;
+	uint64_t number = 77;
+
+	memset(text, 'x', sizeof(text));
+	CHECK(sender_offer(s.sender, view_of(text, 0), 0, &number) == SL_E_INVALID);
+	CHECK(sender_offer(s.sender, view_of("a\nb", 3), 0, &number) == SL_E_INVALID);
+	CHECK(sender_offer(s.sender, view_of(text, most + 1), 0, &number) == SL_E_TOO_BIG);
+	CHECK(number == 77);
+	CHECK(sender_offer(s.sender, view_of(text, most), 0, &number) == SL_OK && number == 0);
+	CHECK(sender_offer(s.sender, view_of(text, most), 0, &number) == SL_OK && number == 1);
+	CHECK(sender_offer(s.sender, view_of(text, 1), 0, &number) == SL_E_FULL && number == 1);
+	CHECK(open_session(&s));
+	CHECK(next(&s) == WIRE_DATA && s.size == SENDER_DATAGRAM);
+	CHECK(deliver(&s) == DATAGRAM_EVENTS);
+	CHECK(sender_offer(s.sender, view_of(text, 1), 0, &number) == SL_E_FULL);
+	acknowledge(&s);
+	CHECK(sender_offer(s.sender, view_of(text, 1), 0, &number) == SL_OK && number == 2);
+	end_scene(&s);
+}
+
+static void hello_waits_longer_each_time(void)
+{
+	static const uint64_t waits_us[] = {
+		50000, 100000, 200000, 400000, 800000, 1000000, 1000000};
+	struct scene s = new_scene("alice", 1, (struct sender_options){0}, 10);
+	uint8_t first[sizeof(struct wire_hello)];
+
+	CHECK(next(&s) == WIRE_HELLO);
+	memcpy(first, s.out, sizeof(first));
+	for (size_t i = 0; i < sizeof(waits_us) / sizeof(waits_us[0]); i++) {
+		CHECK(next(&s) == 0);
+		CHECK(sender_wake_us(s.sender) == s.now_us + waits_us[i]);
+		s.now_us += waits_us[i] - 1;
+		CHECK(next(&s) == 0);
+		s.now_us++;
+		CHECK(next(&s) == WIRE_HELLO && memcmp(s.out, first, s.size) == 0);
+	}
+	(void)deliver(&s);
+	CHECK(open_session(&s));
+	end_scene(&s);
+}
+
+static void a_welcome_that_leads_nowhere_is_left(void)
+{
+	struct scene s = new_scene("alice", 1, (struct sender_options){0}, 10);
+	unsigned pings = 0;
+
+	CHECK(next(&s) == WIRE_HELLO);
+	(void)deliver(&s);
+	CHECK(sender_state(s.sender) == SENDER_OPENING);
+	for (unsigned i = 0; i < 100 && sender_state(s.sender) == SENDER_OPENING; i++) {
+		pings += next(&s) == WIRE_PING;
+		s.now_us += 100000;
+	}
+	CHECK(pings == 6 && sender_state(s.sender) == SENDER_HELLO);
+	CHECK(open_session(&s));
+	end_scene(&s);
+}
+
+static void events_wait_for_company(void)
+{
+	struct scene s = new_scene("alice", 1, (struct sender_options){.linger_us = 700}, 10);
+
+	CHECK(open_session(&s));
+	offer(&s, 3);
+	CHECK(next(&s) == 0);
+	CHECK(sender_wake_us(s.sender) == s.now_us + 700);
+	s.now_us += 699;
+	CHECK(next(&s) == 0);
+	s.now_us += 1;
+	CHECK(next(&s) == WIRE_DATA && s.size == WIRE_DATA_OVERHEAD + 3 * 8);
+	CHECK(next(&s) == 0);
+	offer(&s, 1);
+	sender_push(s.sender);
+	CHECK(next(&s) == WIRE_DATA && s.size == WIRE_DATA_OVERHEAD + 8);
+	end_scene(&s);
+}
+
+static void credit_is_kept(void)
+{
+	struct scene s = new_scene("alice", 1, (struct sender_options){0}, 3);
+	unsigned sent = 0;
+
+	CHECK(open_session(&s));
+	for (unsigned i = 0; i < 10; i++) {
+		offer(&s, 1);
+		sender_push(s.sender);
+	}
+	for (; next(&s) == WIRE_DATA; sent++)
+		CHECK(deliver(&s) == DATAGRAM_EVENTS);
+	CHECK(sent == 3);
+	datagram_server_credit(s.server, 0);
+	for (uint64_t i = 0; i < 3; i++) {
+		s.hand.in.ticket = (struct datagram_ticket){0, s.hand.in.ticket.generation, i};
+		acknowledge(&s);
+	}
+	CHECK(stats_of(&s).credit == 0 && stats_of(&s).events_acked == 3);
+	s.now_us += 60000;
+	CHECK(next(&s) == WIRE_PING); // how is it now?
+	(void)deliver(&s);
+	CHECK(next(&s) == 0);
+	s.now_us += 60000;
+	datagram_server_credit(s.server, 2);
+	CHECK(next(&s) == WIRE_PING);
+	(void)deliver(&s);
+	CHECK(next(&s) == WIRE_DATA);
+	CHECK(next(&s) == WIRE_DATA);
+	CHECK(next(&s) == 0);
+	end_scene(&s);
+}
+
+static void what_is_sent_again_is_the_same(void)
+{
+	struct scene s = new_scene("alice", 1, (struct sender_options){.resend_us = 30000}, 10);
+	uint8_t first[WIRE_DATAGRAM_MAX];
+	size_t size;
+
+	CHECK(open_session(&s));
+	offer(&s, 2);
+	sender_push(s.sender);
+	CHECK(next(&s) == WIRE_DATA);
+	size = s.size;
+	memcpy(first, s.out, size);
+	offer(&s, 1); // into another datagram
+	s.now_us += 29999;
+	sender_push(s.sender);
+	CHECK(next(&s) == WIRE_DATA && s.out[19] == 1);
+	CHECK(next(&s) == 0);
+	s.now_us += 1;
+	CHECK(next(&s) == WIRE_DATA && s.size == size && memcmp(s.out, first, size) == 0);
+	CHECK(stats_of(&s).datagrams_resent == 1);
+	s.now_us += 59999; // twice as long, now; the other one is due before
+	CHECK(next(&s) == WIRE_DATA && s.out[19] == 1);
+	CHECK(next(&s) == 0);
+	s.now_us += 1;
+	CHECK(next(&s) == WIRE_DATA && memcmp(s.out, first, size) == 0);
+	end_scene(&s);
+}
+
+static void what_is_overtaken_is_sent_again_at_once(void)
+{
+	struct scene s = new_scene("alice", 1, (struct sender_options){.resend_us = 1000000}, 10);
+
+	CHECK(open_session(&s));
+	offer(&s, 1);
+	sender_push(s.sender);
+	CHECK(next(&s) == WIRE_DATA); // lost
+	s.now_us += 6000;
+	offer(&s, 1);
+	sender_push(s.sender);
+	CHECK(next(&s) == WIRE_DATA && deliver(&s) == DATAGRAM_EVENTS);
+	s.now_us += 1000;
+	acknowledge(&s);
+	CHECK(next(&s) == WIRE_DATA && s.out[19] == 0);
+	CHECK(deliver(&s) == DATAGRAM_EVENTS);
+	acknowledge(&s);
+	CHECK(sender_is_empty(s.sender));
+	CHECK(stats_of(&s).round_trip_us > 900);
+	end_scene(&s);
+}
+
+static void into_silence_goes_no_data(void)
+{
+	struct scene s = new_scene("alice", 1, (struct sender_options){.resend_us = 30000}, 10);
+	unsigned kinds[WIRE_ACK + 1] = {0};
+
+	CHECK(open_session(&s));
+	for (unsigned i = 0; i < 5; i++) {
+		offer(&s, 1);
+		sender_push(s.sender);
+	}
+	for (unsigned i = 0; i < 2000; i++, s.now_us += 1000)
+		while (next(&s) != 0)
+			kinds[s.out[3]]++;
+	CHECK(kinds[WIRE_DATA] >= 10 && kinds[WIRE_DATA] <= 20);
+	CHECK(kinds[WIRE_PING] >= 4 && kinds[WIRE_PING] <= 7);
+	// A word of the server, and it goes on.
+	s.now_us += 1000000;
+	CHECK(next(&s) == WIRE_PING);
+	(void)deliver(&s);
+	CHECK(next(&s) == WIRE_DATA && deliver(&s) == DATAGRAM_EVENTS);
+	end_scene(&s);
+}
+
+static void a_forgotten_session_is_opened_anew(void)
+{
+	struct scene s = new_scene("alice", 1, (struct sender_options){0}, 10);
+	uint8_t reset[DATAGRAM_ANSWER_MAX];
+	uint64_t number;
+
+	CHECK(open_session(&s));
+	offer(&s, 1);
+	sender_push(s.sender);
+	CHECK(next(&s) == WIRE_DATA && deliver(&s) == DATAGRAM_EVENTS); // and nothing is stored
+	datagram_server_free(s.server);
+	s.server = s.hand.server = new_server(10);
+	s.now_us += 3000000;
+	CHECK(next(&s) == WIRE_PING);
+	s.hand.now_ms = (int64_t)(s.now_us / 1000);
+	(void)hand_give(&s.hand, s.out, s.size);
+	CHECK(wire_kind_of(s.hand.in.answer, s.hand.in.answer_size) == WIRE_RESET);
+	memcpy(reset, s.hand.in.answer, sizeof(reset));
+	for (size_t bit = 0; bit < sizeof(struct wire_reset) * 8; bit++) {
+		reset[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		sender_receive(s.sender, view_of(reset, sizeof(struct wire_reset)), s.now_us);
+		reset[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+	CHECK(sender_state(s.sender) == SENDER_READY);
+	sender_receive(s.sender, view_of(reset, sizeof(struct wire_reset)), s.now_us);
+	CHECK(sender_state(s.sender) == SENDER_HELLO);
+	CHECK(sender_offer(s.sender, view_of_text("{\"b\":2}"), s.now_us, &number) == SL_OK);
+	CHECK(open_session(&s) && stats_of(&s).sessions == 2);
+	// The old RESET is of the old session.
+	sender_receive(s.sender, view_of(reset, sizeof(struct wire_reset)), s.now_us);
+	CHECK(sender_state(s.sender) == SENDER_READY);
+	CHECK(next(&s) == WIRE_DATA && deliver(&s) == DATAGRAM_EVENTS);
+	CHECK(view_equal(s.hand.in.text, view_of_text("{\"a\":1}\n")));
+	end_scene(&s);
+}
+
+static void refusals_are_told_and_asked_again(void)
+{
+	struct scene s = new_scene("bob", 2, (struct sender_options){0}, 10);
+	struct sender_options named = {.stream = view_of_text("orders")};
+
+	CHECK(next(&s) == WIRE_HELLO);
+	(void)deliver(&s);
+	CHECK(sender_refusal(s.sender) == SENDER_REFUSED);
+	CHECK(next(&s) == 0);
+	s.now_us += 1000000;
+	s.hand.stream = "orders"; // where bob may send
+	CHECK(open_session(&s) && sender_refusal(s.sender) == SENDER_NOT_REFUSED);
+	end_scene(&s);
+	s = new_scene("alice", 1, named, 10);
+	CHECK(next(&s) == WIRE_HELLO);
+	(void)deliver(&s);
+	CHECK(sender_refusal(s.sender) == SENDER_OTHER_STREAM);
+	end_scene(&s);
+}
+
+static void a_full_server_is_told(void)
+{
+	struct scene s = new_scene("alice", 1, (struct sender_options){0}, 10);
+	struct hand other;
+
+	for (unsigned i = 0; i < 2; i++) {
+		hand_init(&other, s.server, engine, "alice", 1);
+		CHECK(hand_open(&other));
+	}
+	CHECK(!open_session(&s));
+	CHECK(sender_refusal(s.sender) == SENDER_FULL_SERVER);
+	s.now_us += 3600000000 + 1000000000;
+	CHECK(open_session(&s) && sender_refusal(s.sender) == SENDER_NOT_REFUSED);
+	end_scene(&s);
+}
+
+static void old_acknowledgements_change_no_credit(void)
+{
+	struct scene s = new_scene("alice", 1, (struct sender_options){0}, 10);
+	uint8_t old[DATAGRAM_ANSWER_MAX];
+	uint32_t size;
+
+	CHECK(next(&s) == WIRE_HELLO);
+	(void)deliver(&s);
+	CHECK(next(&s) == WIRE_PING);
+	(void)deliver(&s);
+	size = s.hand.in.answer_size;
+	memcpy(old, s.hand.in.answer, size);
+	CHECK(stats_of(&s).credit == 10);
+	datagram_server_credit(s.server, 2);
+	offer(&s, 1);
+	sender_push(s.sender);
+	CHECK(next(&s) == WIRE_DATA && deliver(&s) == DATAGRAM_EVENTS);
+	acknowledge(&s);
+	CHECK(stats_of(&s).credit == 2 && stats_of(&s).events_acked == 1);
+	sender_receive(s.sender, view_of(old, size), s.now_us);
+	CHECK(stats_of(&s).credit == 2);
+	end_scene(&s);
+}
+
+static const struct check_test tests[] = {
+	{"options have bounds", options_have_bounds},
+	{"events have bounds", events_have_bounds},
+	{"HELLO waits longer each time", hello_waits_longer_each_time},
+	{"a WELCOME that leads nowhere is left", a_welcome_that_leads_nowhere_is_left},
+	{"events wait for company", events_wait_for_company},
+	{"credit is kept", credit_is_kept},
+	{"what is sent again is the same", what_is_sent_again_is_the_same},
+	{"what is overtaken is sent again at once", what_is_overtaken_is_sent_again_at_once},
+	{"into silence goes no data", into_silence_goes_no_data},
+	{"a forgotten session is opened anew", a_forgotten_session_is_opened_anew},
+	{"refusals are told and asked again", refusals_are_told_and_asked_again},
+	{"a full server is told", a_full_server_is_told},
+	{"old acknowledgements change no credit", old_acknowledgements_change_no_credit},
+};
+
+int main(void)
+{
+	const struct engine_options options = {.lanes = LANES_OFF};
+	struct problem problem;
+	int code;
+
+	if (engine_new(&options, &engine, &problem) != SL_OK
+	    || engine_new(&options, &sender_engine, &problem) != SL_OK)
+		return 1;
+	image = build_plane(streams, clients);
+	code = check_run("datagram sender", tests, sizeof(tests) / sizeof(tests[0]));
+	engine_free(engine);
+	engine_free(sender_engine);
+	free(image);
+	return code;
+}
