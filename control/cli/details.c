@@ -60,7 +60,11 @@ static const char validate[] =
 	"has, count bad events,\n"
 	"                     and list names that the contract does not declare\n"
 	"  --sample-rows N    events to read (default: 10000)\n"
-	"  --strict           a warning is an error: exit code 3\n";
+	"  --strict           a warning is an error: exit code 3\n"
+	"\n"
+	"  DIR is a directory of definitions: contracts/*.yaml, purposes.yaml, streams/*.yaml, "
+	"clients.yaml. No daemon is\n"
+	"  asked, and no vault is needed.\n";
 
 static const char explain[] =
 	"\n"
@@ -73,6 +77,81 @@ static const char explain[] =
 	"                     purpose and with all of them; under keys that are forgotten at "
 	"once\n";
 
+static const char create[] =
+	"\n"
+	"  Writes DIR/NAME.key (mode 0600) and adds the client to DIR/clients.yaml. The key file "
+	"is "
+	"what the client sends\n"
+	"  with: give it a copy by a way that nobody else reads.\n"
+	"\n"
+	"  --streams S,S      streams that it may send to; they take sealed datagrams\n"
+	"  -f DIR             the directory of definitions\n";
+
+static const char apply[] =
+	"\n"
+	"  Reads the directory, compiles it, and changes the dataplane over to it without a lost "
+	"event. When anything in\n"
+	"  it is wrong, all problems are told with file, line and column, and nothing changes. The "
+	"directory holds after\n"
+	"  a restart, too.\n"
+	"\n"
+	"  -f DIR             contracts/*.yaml, purposes.yaml, streams/*.yaml, clients.yaml\n"
+	"  -c FILE            the appliance's configuration (default: $SEALANE_CONFIG, or "
+	"/etc/sealane/sealane.yaml)\n"
+	"\n"
+	"  Exit codes: 1 control can not be reached, 3 the definitions are refused.\n";
+
+static const char status[] =
+	"\n"
+	"  Rates are of the last second, latencies of the last second in which events came.\n"
+	"\n"
+	"  -o text|json       json has all counters, and drops by reason\n"
+	"  -c FILE            the appliance's configuration (default: $SEALANE_CONFIG, or "
+	"/etc/sealane/sealane.yaml)\n";
+
+static const char top[] =
+	"\n"
+	"  Ends by q or ^C. Into a file or pipe it prints one picture, or as many as --count "
+	"says.\n"
+	"\n"
+	"  --interval SECONDS between two pictures (default: 1)\n"
+	"  --count N          pictures, then end\n"
+	"  -c FILE            the appliance's configuration (default: $SEALANE_CONFIG, or "
+	"/etc/sealane/sealane.yaml)\n";
+
+static const char stop[] =
+	"\n"
+	"  The dataplane takes no more events, writes what it has, and ends; nothing is lost. The "
+	"command returns when it\n"
+	"  is done.\n"
+	"\n"
+	"  --dataplane        the dataplane only\n"
+	"  --all              the dataplane, then control (default)\n"
+	"  -c FILE            the appliance's configuration (default: $SEALANE_CONFIG, or "
+	"/etc/sealane/sealane.yaml)\n";
+static const char send[] =
+	"\n"
+	"  FILE is NDJSON, one event a line, compressed or not; - is standard input. Events go as "
+	"sealed datagrams and are\n"
+	"  sent again until the appliance has acknowledged them, which it does when they are "
+	"durable in their sink.\n"
+	"\n"
+	"  --to HOST:PORT     the appliance and the UDP port of the stream; [ADDRESS]:PORT for "
+	"IPv6 addresses\n"
+	"  --key FILE         the client's key file\n"
+	"  --stream NAME      send only if this stream is behind the port\n"
+	"  --timeout S        give up when nothing is acknowledged for so many seconds (default: "
+	"30)\n"
+	"  --datagram-bytes N size of a datagram, 256 to 9000 (default: 1400); no event may be "
+	"longer than this and 37\n"
+	"                     bytes around it\n"
+	"  --quiet            say nothing of how far it is\n"
+	"\n"
+	"  Exit codes: 0 all events are stored, 1 no answer in time, 4 an event does not fit, 5 "
+	"the "
+	"key file is none or\n"
+	"  the appliance refuses the client.\n";
+
 const char *details_of(const char *verb)
 {
 	if (strcmp(verb, "batch") == 0)
@@ -83,5 +162,17 @@ const char *details_of(const char *verb)
 		return validate;
 	if (strcmp(verb, "explain") == 0)
 		return explain;
+	if (strcmp(verb, "create") == 0)
+		return create;
+	if (strcmp(verb, "apply") == 0)
+		return apply;
+	if (strcmp(verb, "status") == 0)
+		return status;
+	if (strcmp(verb, "top") == 0)
+		return top;
+	if (strcmp(verb, "stop") == 0)
+		return stop;
+	if (strcmp(verb, "send") == 0)
+		return send;
 	return "";
 }

@@ -3,7 +3,7 @@
 
 _sealane() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} nouns="" options=""
-	local verbs="batch open validate explain help version"
+	local verbs="batch open validate explain create apply status top stop send help version"
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
@@ -13,8 +13,14 @@ _sealane() {
 	case ${COMP_WORDS[1]} in
 	batch) nouns="run" options="--input --max-bad --output-dir --root-key --vault -j -o" ;;
 	open) nouns="" options="--contract --keys --output --purposes --purposes-file --quiet --root-key --vault" ;;
-	validate) nouns="contract" options="--purposes-file --sample --sample-rows --strict" ;;
+	validate) nouns="contract streams" options="--purposes-file --sample --sample-rows --strict" ;;
 	explain) nouns="contract" options="--event --purposes-file" ;;
+	create) nouns="client" options="--streams -f" ;;
+	apply) nouns="" options="-c -f" ;;
+	status) nouns="" options="-c -o" ;;
+	top) nouns="" options="--count --interval -c" ;;
+	stop) nouns="" options="--all --dataplane -c" ;;
+	send) nouns="" options="--datagram-bytes --key --quiet --stream --timeout --to" ;;
 	help) nouns="" options="" ;;
 	version) nouns="" options="" ;;
 	esac

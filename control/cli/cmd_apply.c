@@ -1,0 +1,86 @@
+#include "control/cli/command.h"
+#include "control/cli/daemon.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void print_applied(const char *directory, const json_t *answer)
+{
+	const uint64_t streams = (uint64_t)json_integer_value(json_object_get(answer, "streams"));
+	const uint64_t epoch = (uint64_t)json_integer_value(json_object_get(answer, "epoch"));
+
+	if (json_is_true(json_object_get(answer, "is_at_work")))
+		printf("%s: at work on every core as epoch %" PRIu64 ": %" PRIu64 " %s\n",
+		       directory,
+		       epoch,
+		       streams,
+		       streams == 1 ? "stream" : "streams");
+	else
+		printf("%s: good: %" PRIu64 " %s; a dataplane gets it when it attaches\n",
+		       directory,
+		       streams,
+		       streams == 1 ? "stream" : "streams");
+}
+
+static enum exit_code apply(const char *run_directory, const char *directory)
+{
+	char *path = realpath(directory, NULL);
+	struct problem problem;
+	json_t *answer;
+	enum sl_status status;
+	enum exit_code code = EXIT_DONE;
+
+	if (path == NULL) {
+		fprintf(stderr, "%s: there is no such directory\n", directory);
+		return EXIT_DEFINITION;
+	}
+	status = daemon_ask(
+		run_directory,
+		json_pack("{s:s, s:s}", "request", "apply", "directory", path),
+		&answer,
+		&problem
+	);
+	free(path);
+	if (status != SL_OK) {
+		problem_print(stderr, &problem);
+		return EXIT_ENVIRONMENT;
+	}
+	if (daemon_is_ok(answer)) {
+		print_applied(directory, answer);
+	} else {
+		daemon_print_problems(answer);
+		fputs("sealane: nothing has changed: what was at work goes on\n", stderr);
+		code = EXIT_DEFINITION;
+	}
+	json_decref(answer);
+	return code;
+}
+
+enum exit_code command_apply(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"file", required_argument, NULL, 'f'},
+		{0},
+	};
+	const char *config = NULL;
+	const char *directory = NULL;
+	char run_directory[SETTINGS_PATH_MAX];
+	int option;
+
+	while ((option = getopt_long(argc, argv, "c:f:", options, NULL)) != -1) {
+		if (option == 'c')
+			config = optarg;
+		else if (option == 'f')
+			directory = optarg;
+		else
+			return usage_error("apply", "", "see `sealane help apply`");
+	}
+	if (directory == NULL || optind != argc)
+		return usage_error("apply", "", "which directory? -f DIR");
+	if (!daemon_run_directory(config, run_directory))
+		return EXIT_DEFINITION;
+	return apply(run_directory, directory);
+}
