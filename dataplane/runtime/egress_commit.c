@@ -1,0 +1,123 @@
+#include "dataplane/runtime/egress_inner.h"
+#include "dataplane/runtime/notice.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum {
+	RECORD_MIN = 1 << 16 // bytes
+};
+
+static enum sl_status restore_record(struct egress *e, struct view record, struct problem *p)
+{
+	struct view snapshot;
+
+	if (record.size == 0)
+		return SL_OK;
+	if (marks_read(record, &e->marks, &snapshot) != SL_OK
+	    || datagram_restore(e->setup.server, snapshot) != SL_OK) {
+		(void)!problem_set(p, SL_E_CORRUPT, "the checkpoint's record is not one of ours");
+		problem_remedy(
+			p, "restore the state directory, or remove its checkpoint to start anew"
+		);
+		return SL_E_CORRUPT;
+	}
+	return SL_OK;
+}
+
+enum sl_status egress_restore(struct egress *e, struct problem *ret_problem)
+{
+	const char *directory = e->setup.settings->state_directory;
+	char path[PATH_MAX];
+	struct view record;
+
+	if (mkdir(directory, 0700) != 0 && errno != EEXIST)
+		return problem_set(
+			ret_problem,
+			status_of_errno(errno),
+			"state directory %s: %s",
+			directory,
+			strerror(errno)
+		);
+	snprintf(path, sizeof(path), "%s/checkpoint", directory);
+	SL_TRY(checkpoint_open(path, &e->checkpoint, &record, ret_problem));
+	return restore_record(e, record, ret_problem);
+}
+
+static bool make_room(struct egress *e, size_t size)
+{
+	uint8_t *record;
+
+	if (size <= e->record_capacity)
+		return true;
+	size = size < RECORD_MIN ? RECORD_MIN : size;
+	record = realloc(e->record, size);
+	if (record == NULL)
+		return false;
+	e->record = record;
+	e->record_capacity = size;
+	return true;
+}
+
+/** One record of where everything stands. */
+static enum sl_status write_record(struct egress *e, struct problem *ret_problem)
+{
+	size_t snapshot_max = datagram_snapshot_max(e->setup.server);
+	size_t head = marks_record_size(&e->marks, 0);
+	size_t snapshot;
+
+	if (!make_room(e, head + snapshot_max))
+		return problem_set(ret_problem, SL_E_NOMEM, "no memory for the checkpoint");
+	snapshot = datagram_snapshot(e->setup.server, e->record + head);
+	if (marks_write(&e->marks, snapshot, e->record) != head)
+		SL_BUG("marks are not as long as they said");
+	return checkpoint_put(
+		e->checkpoint, view_of(e->record, head + snapshot), true, ret_problem
+	);
+}
+
+/** Sync those that are due. @return whether there is something new to be written down */
+static bool sync_outlets(struct egress *e)
+{
+	bool is_new = false;
+
+	for (struct outlet *o = e->outlets; o != NULL; o = o->next) {
+		o->is_due = outlet_is_due(o);
+		if (o->is_due)
+			outlet_sync_begin(o);
+	}
+	for (struct outlet *o = e->outlets; o != NULL; o = o->next) {
+		if (!o->is_due)
+			continue;
+		outlet_sync(o);
+		if (!o->has_marks)
+			continue;
+		is_new = true;
+		for (uint32_t n = 0; n < o->sink_count; n++)
+			if (marks_set(&e->marks, &o->mark[n]) != SL_OK)
+				notice("no memory for the mark of a sink of stream %s", o->name);
+	}
+	return is_new;
+}
+
+void egress_commit(struct egress *e)
+{
+	struct problem problem;
+
+	if (!sync_outlets(e) && !e->is_unwritten)
+		return;
+	if (write_record(e, &problem) != SL_OK) {
+		if (!e->is_unwritten)
+			notice_problem("checkpoint", &problem);
+		e->is_unwritten = true;
+		return;
+	}
+	e->is_unwritten = false;
+	datagram_committed(e->setup.server);
+	for (struct outlet *o = e->outlets; o != NULL; o = o->next)
+		outlet_confirm(o);
+}

@@ -1,0 +1,65 @@
+#include "dataplane/runtime/interface.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/** One request about an interface, over a socket of its own. */
+static enum sl_status ask(
+	const char *name,
+	unsigned long request,
+	struct ifreq *ifr,
+	struct problem *ret_problem
+)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int failure = 0;
+
+	snprintf(ifr->ifr_name, sizeof(ifr->ifr_name), "%s", name);
+	if (fd < 0 || ioctl(fd, request, ifr) != 0)
+		failure = errno;
+	if (fd >= 0)
+		close(fd);
+	if (failure == 0)
+		return SL_OK;
+	return problem_set(
+		ret_problem,
+		failure == ENODEV ? SL_E_NOT_FOUND : status_of_errno(failure),
+		"interface \"%s\": %s",
+		name,
+		strerror(failure)
+	);
+}
+
+enum sl_status interface_mtu(const char *name, uint32_t *ret_mtu, struct problem *ret_problem)
+{
+	struct ifreq ifr = {0};
+
+	SL_TRY(ask(name, SIOCGIFMTU, &ifr, ret_problem));
+	*ret_mtu = (uint32_t)ifr.ifr_mtu;
+	return SL_OK;
+}
+
+enum sl_status interface_mac(
+	const char *name,
+	uint8_t ret_mac[static 6],
+	struct problem *ret_problem
+)
+{
+	struct ifreq ifr = {0};
+
+	SL_TRY(ask(name, SIOCGIFHWADDR, &ifr, ret_problem));
+	memcpy(ret_mac, ifr.ifr_hwaddr.sa_data, 6);
+	return SL_OK;
+}
+
+enum sl_status interface_set_mtu(const char *name, uint32_t mtu, struct problem *ret_problem)
+{
+	struct ifreq ifr = {.ifr_mtu = (int)mtu};
+
+	return ask(name, SIOCSIFMTU, &ifr, ret_problem);
+}

@@ -1,0 +1,237 @@
+#include "dataplane/runtime/outlet.h"
+
+#include "dataplane/runtime/tally.h"
+#include "io/base/clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void keep_tickets(struct outlet *o, const struct parcel *p)
+{
+	if (p->ticket_count == 0)
+		return;
+	if (o->ticket_count + p->ticket_count > o->ticket_capacity) {
+		size_t capacity = 2 * (o->ticket_count + PARCEL_TICKETS_MAX);
+		struct datagram_ticket *tickets =
+			realloc(o->tickets, capacity * sizeof(*o->tickets));
+
+		if (tickets == NULL)
+			return; // never acknowledged, so sent again: safe, if twice in the sink
+		o->tickets = tickets;
+		o->ticket_capacity = capacity;
+	}
+	memcpy(o->tickets + o->ticket_count, p->tickets, p->ticket_count * sizeof(*p->tickets));
+	o->ticket_count += p->ticket_count;
+}
+
+static void count_delivered(struct outlet *o, const struct parcel *p)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t r = 0; r < p->pool->room_count; r++)
+		bytes += p->room[r].size;
+	tally(&o->counts->rows_delivered, p->events);
+	tally(&o->counts->bytes_delivered, bytes);
+	tally(&o->counts->latency_ns[counters_latency_bucket(clock_monotonic_ns() - p->oldest_ns)],
+	      p->events);
+}
+
+/** A parcel is through all its sinks. */
+static void finish(struct outlet *o, struct parcel *p)
+{
+	o->in_flight--;
+	o->rows_waiting -= p->events;
+	if (p->has_failed) {
+		tally(&o->counts->rows_failed, p->events);
+		for (uint32_t t = 0; t < p->ticket_count; t++)
+			datagram_refuse(o->server, &p->tickets[t]);
+	} else {
+		count_delivered(o, p);
+		keep_tickets(o, p);
+	}
+	o->done(o->self, p);
+}
+
+void outlet_report(void *self, uint64_t tag, enum sl_status status)
+{
+	struct outlet *o = self;
+	struct parcel *p = (struct parcel *)(uintptr_t)tag;
+
+	p->awaited--;
+	if (status != SL_OK)
+		p->has_failed = true;
+	if (p->awaited == 0 && p->offered == p->pool->room_count)
+		finish(o, p);
+}
+
+void outlet_free(struct outlet *o)
+{
+	if (o == NULL)
+		return;
+	for (uint32_t n = 0; n < o->sink_count; n++)
+		sink_close(&o->sink[n]);
+	free(o->tickets);
+	free((void *)o->definition.bytes);
+	free(o);
+}
+
+void outlet_put(struct outlet *o, struct parcel *p)
+{
+	p->next = NULL;
+	if (o->first == NULL)
+		o->first = p;
+	else
+		o->last->next = p;
+	o->last = p;
+	o->queued++;
+	o->rows_waiting += p->events;
+}
+
+/** Take the first parcel off the queue: it is wholly offered. */
+static void leave_queue(struct outlet *o)
+{
+	struct parcel *p = o->first;
+
+	o->first = p->next;
+	o->queued--;
+	o->in_flight++;
+	o->open_ends += p->is_continued;
+	o->open_ends -= p->continues;
+	if (p->awaited == 0)
+		finish(o, p);
+}
+
+/** Offer the rest of the first parcel. @return false when a sink takes nothing now */
+static bool offer_first(struct outlet *o)
+{
+	struct parcel *p = o->first;
+
+	while (p->offered < p->pool->room_count) {
+		uint32_t r = p->offered;
+		struct sink_parcel offer = {
+			.bytes = view_of(p->room[r].bytes, p->room[r].size),
+			.rows = p->rows[r],
+			.tag = (uint64_t)(uintptr_t)p,
+		};
+
+		if (offer.bytes.size != 0) {
+			enum sl_status status = sink_offer(&o->sink[r], &offer);
+
+			if (status == SL_E_FULL)
+				return false;
+			o->is_dirty = true;
+			if (status == SL_OK)
+				p->awaited++;
+			else
+				p->has_failed = true;
+		}
+		p->offered++;
+	}
+	leave_queue(o);
+	return true;
+}
+
+bool outlet_work(struct outlet *o, uint64_t durable)
+{
+	uint32_t queued = o->queued;
+	uint32_t in_flight = o->in_flight;
+
+	if (!o->is_ready)
+		return false;
+	while (o->first != NULL && o->first->position_max <= durable)
+		if (!offer_first(o))
+			break;
+	for (uint32_t n = 0; n < o->sink_count; n++)
+		sink_poll(&o->sink[n]);
+	return o->queued != queued || o->in_flight != in_flight;
+}
+
+bool outlet_is_due(const struct outlet *o)
+{
+	struct sink_stats stats;
+
+	if (!o->is_open)
+		return false;
+	if (!o->is_ready || o->is_dirty || o->ticket_count != 0 || o->has_marks)
+		return true;
+	for (uint32_t n = 0; n < o->sink_count; n++) {
+		sink_stats(&o->sink[n], &stats);
+		if (stats.is_due)
+			return true;
+	}
+	return false;
+}
+
+void outlet_sync_begin(struct outlet *o)
+{
+	for (uint32_t n = 0; n < o->sink_count; n++)
+		sink_sync_begin(&o->sink[n]);
+}
+
+void outlet_sync(struct outlet *o)
+{
+	bool is_consistent = true;
+	struct problem problem;
+
+	for (uint32_t n = 0; n < o->sink_count; n++)
+		if (sink_sync(&o->sink[n], &problem) != SL_OK)
+			is_consistent = false;
+	if (!is_consistent || o->in_flight != 0 || o->open_ends != 0
+	    || (o->first != NULL && o->first->offered != 0))
+		return;
+	for (uint32_t n = 0; n < o->sink_count; n++)
+		o->mark[n].mark.size = sink_mark(&o->sink[n], o->mark[n].mark.bytes);
+	for (size_t t = 0; t < o->ticket_count; t++)
+		datagram_stored(o->server, &o->tickets[t]);
+	o->ticket_count = 0;
+	o->has_marks = true;
+	o->is_dirty = false;
+}
+
+void outlet_confirm(struct outlet *o)
+{
+	if (!o->has_marks)
+		return;
+	o->has_marks = false;
+	o->is_ready = true;
+	for (uint32_t n = 0; n < o->sink_count; n++)
+		sink_confirm(&o->sink[n]);
+}
+
+void outlet_roll(struct outlet *o)
+{
+	if (!o->is_open)
+		return;
+	for (uint32_t n = 0; n < o->sink_count; n++)
+		sink_roll(&o->sink[n]);
+}
+
+void outlet_recall(struct outlet *o)
+{
+	if (o->is_open)
+		for (uint32_t n = 0; n < o->sink_count; n++)
+			sink_recall(&o->sink[n]);
+	while (o->first != NULL) {
+		o->first->has_failed = true;
+		o->first->offered = o->first->pool->room_count;
+		leave_queue(o);
+	}
+}
+
+bool outlet_is_empty(const struct outlet *o)
+{
+	return o->first == NULL && o->in_flight == 0;
+}
+
+void outlet_count(struct outlet *o)
+{
+	bool is_down = !o->is_open;
+	struct sink_stats stats;
+
+	for (uint32_t n = 0; n < o->sink_count && o->is_open; n++) {
+		sink_stats(&o->sink[n], &stats);
+		is_down |= stats.is_down;
+	}
+	atomic_store_explicit(&o->counts->is_down, is_down, memory_order_relaxed);
+	atomic_store_explicit(&o->counts->rows_waiting, o->rows_waiting, memory_order_relaxed);
+}

@@ -1,0 +1,113 @@
+#pragma once
+
+#include "control/api/counters.h"
+#include "control/api/plane.h"
+#include "dataplane/runtime/marks.h"
+#include "dataplane/runtime/parcel.h"
+#include "io/sink.h"
+
+// Where one stream's parcels go: its sinks, the parcels on their way through them, and what of the stream is consistent on
+// disk. Everything here belongs to the egress thread.
+
+/** Told of each parcel that is through: it goes back to its worker. */
+typedef void outlet_done_fn(void *self, struct parcel *parcel);
+
+struct outlet {
+	uint8_t id[16];
+	char name[PLANE_NAME_MAX + 1];
+	bool is_acknowledged; // its datagrams are sealed: they are acknowledged when they are stored
+	struct view definition; // owned: the stream's id, and every sink as the image tells it
+	uint32_t sink_count;
+	struct sink sink[PARCEL_ROOMS_MAX];
+	struct mark_entry mark[PARCEL_ROOMS_MAX]; // as of the last consistent sync
+	bool has_marks;                           // not yet confirmed to the sinks
+	bool is_open;
+	bool is_ready;     // its first marks are in the checkpoint: parcels may be offered
+	uint64_t retry_ns; // when to try again to open
+
+	struct parcel *first; // queue of parcels not wholly offered; the first may be in part
+	struct parcel *last;
+	uint32_t queued;       // parcels in it
+	uint32_t in_flight;    // wholly offered, not reported
+	uint32_t open_ends;    // datagrams whose first part is offered and whose last part is not
+	bool is_dirty;         // something was offered since the last consistent sync
+	bool is_due;           // takes part in the commit under way
+	uint64_t rows_waiting; // of parcels here
+
+	struct datagram_ticket
+		*tickets; // [ticket_count] delivered since the last consistent sync; owned
+	size_t ticket_count;
+	size_t ticket_capacity;
+	struct datagram_server *server;
+
+	struct counters_sink_row *counts;
+	outlet_done_fn *done;
+	void *self;
+
+	bool is_retired;         // no worker writes for it any more: it is closed when it is empty
+	struct outlet *forebear; // writes to the same place: must be closed before this one opens
+	struct outlet *next;     // in egress's list
+};
+
+struct outlet_setup {
+	const struct plane_image *image;
+	uint32_t stream; // row
+	struct datagram_server *server;
+	struct counters_sink_row *counts;
+	outlet_done_fn *done;
+	void *self;
+};
+
+/** Make an outlet of an image's stream; its sinks are not open. Outcomes  SL_OK; SL_E_NOMEM */
+enum sl_status outlet_new(const struct outlet_setup *setup, struct outlet **ret_outlet);
+
+/** Close its sinks and release. */
+void outlet_free(struct outlet *outlet);
+
+/** Is it what the image says of the stream? */
+bool outlet_fits(const struct outlet *outlet, const struct plane_image *image, uint32_t stream);
+
+/** Do two write to the same place? */
+bool outlet_collides(const struct outlet *a, const struct outlet *b);
+
+/** Open the sinks, each with its mark. On failure none is open. */
+enum sl_status outlet_open(
+	struct outlet *outlet,
+	const struct marks *marks,
+	struct problem *ret_problem
+);
+
+/** What the sinks report to; self is the outlet. */
+sink_report_fn outlet_report;
+
+/** Queue a parcel. */
+void outlet_put(struct outlet *outlet, struct parcel *parcel);
+
+/** Offer what has durable keys to the sinks, and let them work. @return whether anything moved */
+bool outlet_work(struct outlet *outlet, uint64_t durable);
+
+/** Would a commit do something? */
+bool outlet_is_due(const struct outlet *outlet);
+
+/** Begin what outlet_sync waits for. */
+void outlet_sync_begin(struct outlet *outlet);
+
+/**
+ * Make what was offered durable. When the outlet is consistent then (all syncs went well, no parcel is half offered, no
+ * report is due, no datagram is cut in two), its marks are new and its tickets are reported stored.
+ */
+void outlet_sync(struct outlet *outlet);
+
+/** The marks are in the checkpoint. */
+void outlet_confirm(struct outlet *outlet);
+
+/** At the next sync end the files in work. */
+void outlet_roll(struct outlet *outlet);
+
+/** Give up: everything that waits in sinks that are down is reported failed, everything queued is dropped. */
+void outlet_recall(struct outlet *outlet);
+
+bool outlet_is_empty(const struct outlet *outlet);
+
+/** The sinks' state to the counters. */
+void outlet_count(struct outlet *outlet);

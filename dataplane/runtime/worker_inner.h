@@ -1,0 +1,47 @@
+#pragma once
+
+#include "dataplane/runtime/worker.h"
+
+#include <pthread.h>
+
+// Inside of a worker: worker.c is the loop, worker_rx.c what becomes of a burst.
+
+/** A datagram of the burst at hand. */
+struct arrival {
+	struct view payload;
+	struct origin origin;
+	uint8_t next; // of the same stream; ARRIVAL_NONE = the last one
+};
+
+enum {
+	ARRIVAL_NONE = 0xff
+};
+
+struct worker {
+	struct shift *shift;
+	uint32_t index;
+	pthread_t thread;
+	const struct bench *bench;
+	struct epoch *epoch; // pinned
+	struct intake intake;
+	struct wire wire;
+	struct counters_row *rest; // of frames that are no stream's
+
+	struct arrival arrival[PORT_BURST];
+	uint32_t arrival_count;
+	uint8_t first[PLANE_STREAMS_MAX]; // arrival of each stream, ARRIVAL_NONE = none
+	uint8_t last[PLANE_STREAMS_MAX];
+	uint64_t touched; // bit s = stream s has arrivals
+
+	struct datagram_in in[DATAGRAM_BURST_MAX];
+	struct room opened; // owned: texts of sealed datagrams
+
+	uint64_t ack_ns; // of the next look at acknowledgements
+	uint32_t idle;   // rounds without work
+	bool is_drained;
+	uint64_t drain_ns; // when draining began
+	uint64_t sent;     // of wire, as counted
+};
+
+/** Take a burst from the port and from the kernel's sockets, run it to the end. @return whether there was any */
+bool worker_receive(struct worker *w);

@@ -1,0 +1,353 @@
+#include "dataplane/runtime/tally.h"
+#include "dataplane/runtime/worker_inner.h"
+#include "io/base/clock.h"
+
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <rte_prefetch.h>
+
+#include <assert.h>
+#include <string.h>
+
+enum {
+	PREFETCH_LINES = 12 // of a frame; the processor itself fetches on in long ones
+};
+
+static_assert((int)PORT_BURST <= (int)BATCH_MAX, "a burst of single events is a turn");
+static_assert((int)PORT_BURST <= (int)DATAGRAM_BURST_MAX, "a burst is opened in one call");
+static_assert(sizeof(struct origin) <= DATAGRAM_FLOW_MAX, "the server keeps it");
+
+static void drop(struct lane *lane, enum frame_reason reason)
+{
+	tally(&lane->counts->frame_drop[reason], 1);
+}
+
+/** Add the arrival at the end to its stream's list. */
+static void link_arrival(struct worker *w, uint16_t stream)
+{
+	uint8_t n = (uint8_t)w->arrival_count++;
+
+	w->arrival[n].next = ARRIVAL_NONE;
+	if ((w->touched >> stream & 1) == 0) {
+		w->touched |= (uint64_t)1 << stream;
+		w->first[stream] = n;
+	} else {
+		w->arrival[w->last[stream]].next = n;
+	}
+	w->last[stream] = n;
+}
+
+/** May this sender send to the stream? */
+static bool is_welcome(struct lane *lane, const struct arrival *a)
+{
+	struct frame_address source;
+
+	if (lane->admit->net_count == 0)
+		return true;
+	if (a->origin.kind == ORIGIN_PORT)
+		source = a->origin.flow.source;
+	else
+		memcpy(source.bytes, &a->origin.kernel.sender.sin6_addr, sizeof(source.bytes));
+	if (admit_source(lane->admit, &source))
+		return true;
+	drop(lane, FRAME_DROP_SOURCE);
+	return false;
+}
+
+/** May so many events come now as are in the text? */
+static bool is_in_rate(struct worker *w, struct lane *lane, struct view text)
+{
+	uint32_t rows;
+
+	if (lane->admit->events_per_s == 0)
+		return true;
+	rows = intake_count_rows(text);
+	if (admit_events(lane->admit, &lane->bucket, rows, w->intake.now_ns) >= rows)
+		return true;
+	drop(lane, FRAME_DROP_RATE);
+	return false;
+}
+
+static void run_plain(struct worker *w, struct lane *lane, uint8_t first)
+{
+	for (uint8_t n = first; n != ARRIVAL_NONE; n = w->arrival[n].next) {
+		const struct arrival *a = &w->arrival[n];
+
+		if (!is_welcome(lane, a) || !is_in_rate(w, lane, a->payload))
+			continue;
+		tally(&lane->counts->value[COUNTER_DATAGRAMS_IN], 1);
+		intake_take(&w->intake, lane, a->payload, NULL);
+	}
+	intake_run(&w->intake, lane);
+}
+
+/** The events of a datagram that has been opened. */
+static void take_opened(struct worker *w, struct lane *lane, const struct datagram_in *in)
+{
+	if (!is_in_rate(w, lane, in->text)) {
+		datagram_refuse(w->shift->server, &in->ticket);
+		return;
+	}
+	tally(&lane->counts->value[COUNTER_DATAGRAMS_IN], 1);
+	intake_take(&w->intake, lane, in->text, &in->ticket);
+}
+
+/** What opening found: events go on, answers go back, the rest is counted. */
+static void settle_opened(
+	struct worker *w,
+	struct lane *lane,
+	const struct datagram_in *in,
+	const struct arrival *a
+)
+{
+	if (in->ticket.session != DATAGRAM_SESSION_NONE)
+		datagram_set_flow(
+			w->shift->server,
+			in->ticket.session,
+			w->index,
+			&a->origin,
+			sizeof(a->origin)
+		);
+	wire_answer(&w->wire, &a->origin, view_of(in->answer, in->answer_size));
+	switch (in->verdict) {
+	case DATAGRAM_EVENTS:
+		take_opened(w, lane, in);
+		break;
+	case DATAGRAM_DUPLICATE:
+		tally(&lane->counts->value[COUNTER_DUPLICATES], 1);
+		break;
+	case DATAGRAM_CONTROL:
+		tally(&lane->counts->value[COUNTER_CONTROLS_IN], 1);
+		break;
+	case DATAGRAM_STRANGER:
+		drop(lane, FRAME_DROP_STRANGER);
+		break;
+	case DATAGRAM_UNKNOWN:
+		drop(lane, FRAME_DROP_SESSION);
+		break;
+	case DATAGRAM_BROKEN:
+		drop(lane, FRAME_DROP_DATAGRAM);
+		break;
+	}
+}
+
+static void run_sealed(struct worker *w, struct lane *lane, uint8_t first)
+{
+	const uint8_t *stream_id = plane_streams(w->epoch->source.image)[lane->stream].id;
+	uint8_t from[DATAGRAM_BURST_MAX];
+	uint32_t count = 0;
+
+	for (uint8_t n = first; n != ARRIVAL_NONE; n = w->arrival[n].next) {
+		if (!is_welcome(lane, &w->arrival[n]))
+			continue;
+		if (w->arrival[n].payload.size > DATAGRAM_SIZE_MAX) {
+			drop(lane, FRAME_DROP_DATAGRAM);
+			continue;
+		}
+		w->in[count].payload = w->arrival[n].payload;
+		w->in[count].stream_id = stream_id;
+		w->in[count].answer_size = 0;
+		from[count++] = n;
+	}
+	w->opened.size = 0;
+	datagram_open_burst(
+		w->shift->server,
+		w->bench->engine,
+		w->in,
+		count,
+		(int64_t)(w->intake.now_ns / 1000000),
+		&w->opened
+	);
+	for (uint32_t n = 0; n < count; n++)
+		settle_opened(w, lane, &w->in[n], &w->arrival[from[n]]);
+	intake_run(&w->intake, lane);
+}
+
+/** Run all arrivals to the end, stream by stream. */
+static void run_arrivals(struct worker *w)
+{
+	w->intake.now_ms = clock_wall_ms();
+	for (; w->touched != 0; w->touched &= w->touched - 1) {
+		uint16_t stream = (uint16_t)__builtin_ctzll(w->touched);
+		struct lane *lane = &w->epoch->lane[w->index][stream];
+
+		if (lane->mode == PLANE_SEALED)
+			run_sealed(w, lane, w->first[stream]);
+		else
+			run_plain(w, lane, w->first[stream]);
+	}
+	w->arrival_count = 0;
+}
+
+/** Did the device verify the checksums of every frame of a burst? */
+static bool is_checked(const struct worker *w, struct rte_mbuf *const frames[], uint32_t count)
+{
+	const uint64_t good = RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+	const uint64_t mask = RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK;
+
+	if (!w->shift->port->has_checksums)
+		return false;
+	for (uint32_t n = 0; n < count; n++)
+		if ((frames[n]->ol_flags & mask) != good)
+			return false;
+	return true;
+}
+
+/** A frame that our parser may see: in one piece, with readable bytes behind it. */
+static struct view frame_view(const struct rte_mbuf *m)
+{
+	if (m->nb_segs != 1 || rte_pktmbuf_tailroom(m) < BATCH_FRAME_PADDING)
+		return (struct view){0};
+	return view_of(rte_pktmbuf_mtod(m, const void *), rte_pktmbuf_data_len(m));
+}
+
+/** All of it is read soon, by the parser of its headers and by the turn: into the second cache, the first is too small. */
+static void prefetch_frame(const struct rte_mbuf *m)
+{
+	const uint8_t *bytes = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint32_t size = rte_pktmbuf_data_len(m);
+
+	if (size > PREFETCH_LINES * RTE_CACHE_LINE_SIZE)
+		size = PREFETCH_LINES * RTE_CACHE_LINE_SIZE;
+	rte_prefetch0(bytes);
+	for (uint32_t at = RTE_CACHE_LINE_SIZE; at < size; at += RTE_CACHE_LINE_SIZE)
+		rte_prefetch1(bytes + at);
+}
+
+/** Sort the frames: arrivals stay in the burst, the kernel's go into a list of their own, bad ones are counted. */
+static uint32_t sort_frames(
+	struct worker *w,
+	struct rte_mbuf *const frames[],
+	uint32_t count,
+	struct rte_mbuf *ret_kernel[],
+	struct rte_mbuf *ret_ours[],
+	uint32_t *ret_our_count
+)
+{
+	struct flow flow[PORT_BURST];
+	struct view frame[PORT_BURST];
+	struct view payload[PORT_BURST];
+	struct epoch *e = w->epoch;
+	uint32_t kernel_count = 0;
+
+	*ret_our_count = 0;
+	for (uint32_t n = 0; n < count; n++)
+		rte_prefetch0(frames[n]);
+	for (uint32_t n = 0; n < count; n++) {
+		prefetch_frame(frames[n]);
+		frame[n] = frame_view(frames[n]);
+	}
+	frame_parse_burst(
+		is_checked(w, frames, count) ? &e->rules_checked : &e->rules,
+		frame,
+		count,
+		flow,
+		payload
+	);
+	for (uint32_t n = 0; n < count; n++) {
+		struct arrival *a = &w->arrival[w->arrival_count];
+
+		if (flow[n].fate == FRAME_KERNEL || frame[n].bytes == NULL) {
+			ret_kernel[kernel_count++] = frames[n];
+			continue;
+		}
+		ret_ours[(*ret_our_count)++] = frames[n];
+		if (flow[n].fate == FRAME_DROPPED) {
+			tally(&w->rest->frame_drop[flow[n].reason], 1);
+			continue;
+		}
+		a->payload = payload[n];
+		a->origin.kind = ORIGIN_PORT;
+		a->origin.flow = flow[n];
+		link_arrival(w, e->stream_of_port[flow[n].port_index]);
+	}
+	return kernel_count;
+}
+
+static void give_to_kernel(struct worker *w, struct rte_mbuf *frames[], uint32_t count)
+{
+	uint32_t taken = exception_put(w->shift->exception, (uint16_t)w->index, frames, count);
+
+	tally(&w->rest->value[COUNTER_FRAMES_KERNEL], taken);
+	tally(&w->rest->frame_drop[FRAME_DROP_KERNEL_BUSY], count - taken);
+}
+
+/** Without a policy there are no events: all is the kernel's. */
+static uint32_t receive_frames(struct worker *w)
+{
+	struct rte_mbuf *frames[PORT_BURST];
+	struct rte_mbuf *kernel[PORT_BURST];
+	struct rte_mbuf *ours[PORT_BURST];
+	uint32_t count =
+		rte_eth_rx_burst(w->shift->port->id, (uint16_t)w->index, frames, PORT_BURST);
+	uint32_t kernel_count = count;
+	uint32_t our_count = 0;
+
+	probe_mark(&w->intake.clock, PROBE_POLL);
+	if (count == 0)
+		return 0;
+	tally(&w->rest->value[COUNTER_FRAMES_IN], count);
+	if (w->epoch != NULL)
+		kernel_count = sort_frames(w, frames, count, kernel, ours, &our_count);
+	else
+		memcpy(kernel, frames, count * sizeof(struct rte_mbuf *));
+	if (kernel_count != 0)
+		give_to_kernel(w, kernel, kernel_count);
+	probe_mark(&w->intake.clock, PROBE_PARSE);
+	if (w->arrival_count != 0)
+		run_arrivals(w);
+	probe_mark(&w->intake.clock, PROBE_TAKE);
+	rte_pktmbuf_free_bulk(ours, our_count);
+	probe_mark(&w->intake.clock, PROBE_FREE);
+	return count;
+}
+
+static int find_stream(const struct epoch *e, uint16_t port)
+{
+	for (uint32_t n = 0; e != NULL && n < e->rules.port_count; n++)
+		if (e->rules.port[n] == port)
+			return e->stream_of_port[n];
+	return -1;
+}
+
+/** Datagrams that the kernel put together. */
+static uint32_t receive_rows(struct worker *w)
+{
+	struct kernel_row *rows[PORT_BURST];
+	uint32_t count = kernel_rows_take(w->shift->kernel_rows, rows, PORT_BURST);
+
+	for (uint32_t n = 0; n < count; n++) {
+		struct arrival *a = &w->arrival[w->arrival_count];
+		int stream = find_stream(w->epoch, rows[n]->port);
+
+		tally(&w->rest->value[COUNTER_ROWS_KERNEL], 1);
+		if (rows[n]->size == 0) {
+			tally(&w->rest->frame_drop[FRAME_DROP_EMPTY], 1);
+			continue;
+		}
+		if (stream < 0) {
+			tally(&w->rest->frame_drop[FRAME_DROP_NO_POLICY], 1);
+			continue;
+		}
+		a->payload = view_of(rows[n]->bytes, rows[n]->size);
+		a->origin.kind = ORIGIN_KERNEL;
+		a->origin.kernel.socket = rows[n]->socket;
+		a->origin.kernel.sender = rows[n]->sender;
+		link_arrival(w, (uint16_t)stream);
+	}
+	if (w->arrival_count != 0)
+		run_arrivals(w);
+	kernel_rows_put(w->shift->kernel_rows, rows, count);
+	return count;
+}
+
+bool worker_receive(struct worker *w)
+{
+	uint32_t count;
+
+	w->intake.now_ns = clock_monotonic_ns();
+	count = receive_frames(w);
+	if (w->shift->kernel_rows != NULL && w->index == 0)
+		count += receive_rows(w);
+	return count != 0;
+}
