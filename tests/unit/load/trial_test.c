@@ -1,0 +1,219 @@
+#include "bench/load/trial.h"
+#include "tests/support/check.h"
+#include "tests/support/scratch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum {
+	DURATION_NS = 50000000
+};
+
+/** A transport that loses and refuses as it is told. */
+static struct fake {
+	uint64_t lose_every;  // 0 = none
+	uint64_t refuse_from; // takes no more than so many; 0 = all
+	uint64_t fail_at;     // 0 = never
+	uint64_t sent;
+	uint64_t last_number;
+	bool is_ordered;
+} fake;
+
+static size_t send_fake(struct transport *t, const struct shot shots[], size_t count)
+{
+	size_t taken = 0;
+
+	CHECK(count != 0 && count <= SHOTS_MAX);
+	while (taken < count && (fake.refuse_from == 0 || fake.sent < fake.refuse_from)) {
+		const struct shot *shot = &shots[taken++];
+
+		fake.is_ordered = fake.is_ordered && shot->number == fake.last_number + 1;
+		fake.last_number = shot->number;
+		fake.sent++;
+		if (fake.lose_every != 0 && fake.sent % fake.lose_every == 0)
+			continue;
+		t->delivered++;
+		if (t->latency != NULL)
+			histogram_record(t->latency, 1000, 1);
+	}
+	if (fake.fail_at != 0 && fake.sent >= fake.fail_at)
+		transport_fail(t, "the wire is cut");
+	return taken;
+}
+
+static void poll_fake(struct transport *t)
+{
+	(void)t;
+}
+
+void transport_fail(struct transport *t, const char *format, ...)
+{
+	snprintf(t->fault, sizeof(t->fault), "%s", format);
+}
+
+static const struct transport_kind kind = {
+	.name = "fake",
+	.is_answered = true,
+	.send = send_fake,
+	.poll = poll_fake,
+};
+
+static volatile sig_atomic_t is_stopped;
+static struct trial trial;
+
+static enum sl_status run(struct fake how, double rate, bool is_poisson)
+{
+	struct transport transport = {.kind = &kind, .is_counted = true, .delivered = 77};
+	struct stock_event events[SHOTS_MAX] = {{.size = 100}};
+	struct stock stock = {.events = events, .count = SHOTS_MAX};
+	struct load load = {
+		.transport = &transport,
+		.stock = &stock,
+		.is_poisson = is_poisson,
+		.seed = 1,
+		.is_stopped = &is_stopped,
+	};
+	struct counted counted;
+	struct problem problem;
+	struct draw draw;
+	enum sl_status status;
+
+	fake = how;
+	fake.is_ordered = true;
+	CHECK_FATAL(draw_init(&draw, DRAW_UNIFORM, 0, 10, 1) == SL_OK);
+	CHECK_FATAL(counted_open(&counted, NULL, &transport, &problem) == SL_OK);
+	load.draw = &draw;
+	load.counted = &counted;
+	status = trial_run(&load, rate, DURATION_NS, &trial, &problem);
+	counted_close(&counted);
+	draw_done(&draw);
+	return status;
+}
+
+static void test_all_come_through(void)
+{
+	CHECK(run((struct fake){0}, 100000, false) == SL_OK);
+	CHECK_EQUAL(trial.due, 5000);
+	CHECK_EQUAL(trial.offered, 5000);
+	CHECK_EQUAL(trial.taken, 5000);
+	CHECK_EQUAL(trial.latency.count, 5000);
+	CHECK_EQUAL(trial.late.count, 5000);
+	CHECK(fake.is_ordered && fake.last_number == 5000);
+	CHECK(trial.is_counted && trial_lost(&trial) == 0 && trial_is_good(&trial, 0));
+}
+
+static void test_poisson(void)
+{
+	CHECK(run((struct fake){0}, 100000, true) == SL_OK);
+	CHECK(trial.due > 4700 && trial.due < 5300);
+	CHECK_EQUAL(trial.offered, trial.due);
+}
+
+static void test_losses(void)
+{
+	CHECK(run((struct fake){.lose_every = 100}, 100000, false) == SL_OK);
+	CHECK_EQUAL(trial.offered, 5000);
+	CHECK_EQUAL(trial.taken, 4950);
+	CHECK_EQUAL(trial_lost(&trial), 50);
+	CHECK(!trial_is_good(&trial, 0) && !trial_is_good(&trial, 0.0099));
+	CHECK(trial_is_good(&trial, 0.01));
+}
+
+/** What could not be sent in time is lost: a generator that is held back must not look good. */
+static void test_held_back(void)
+{
+	CHECK(run((struct fake){.refuse_from = 1000}, 100000, false) == SL_OK);
+	CHECK_EQUAL(trial.due, 5000);
+	CHECK_EQUAL(trial.offered, 1000);
+	CHECK_EQUAL(trial_lost(&trial), 4000);
+	CHECK(!trial_is_good(&trial, 0.5));
+}
+
+static void test_failures(void)
+{
+	CHECK(run((struct fake){.fail_at = 10}, 100000, false) == SL_E_IO);
+	is_stopped = 1;
+	CHECK(run((struct fake){0}, 100000, false) == SL_E_INTERRUPTED);
+	is_stopped = 0;
+}
+
+/** Counters as a dataplane of two workers writes them. */
+static void test_counters(void)
+{
+	const size_t size = counters_size(2);
+	const char *path = scratch_path("counters");
+	struct counters *c = aligned_alloc(64, (size + 63) / 64 * 64);
+	static struct counted_figures figures;
+	static struct counted_figures none;
+	static struct histogram latency;
+	struct transport transport = {.kind = &kind};
+	struct counted counted;
+	struct problem problem;
+
+	memset(c, 0, size);
+	c->magic = COUNTERS_MAGIC;
+	c->version = COUNTERS_VERSION;
+	c->size = (uint32_t)size;
+	c->worker_count = 2;
+	c->row[0].value[COUNTER_EVENTS_IN] = 5;
+	c->row[PLANE_STREAMS_MAX + 1].value[COUNTER_EVENTS_IN] = 7;
+	c->row[2 * PLANE_STREAMS_MAX + 1].frame_drop[3] = 2;
+	c->sink[0].rows_delivered = 11;
+	c->sink[PLANE_STREAMS_MAX - 1].rows_delivered = 1;
+	c->sink[1].latency_ns[counters_latency_bucket(1000000)] = 4;
+	scratch_write(path, c, size);
+	CHECK_FATAL(counted_open(&counted, path, &transport, &problem) == SL_OK);
+	counted_read(&counted, &figures);
+	CHECK(figures.taken == 12 && figures.delivered == 12);
+	CHECK(figures.dropped == 2 && figures.drop[3] == 2);
+	counted_latency(&none, &figures, &latency);
+	CHECK(latency.count == 4 && latency.min_ns >= 1000000 && latency.max_ns < 1100000);
+	counted_close(&counted);
+
+	c->magic++;
+	scratch_write(path, c, size);
+	CHECK(counted_open(&counted, path, &transport, &problem) == SL_E_CORRUPT);
+	scratch_write(path, c, 0);
+	CHECK(counted_open(&counted, path, &transport, &problem) == SL_E_CORRUPT);
+	CHECK(counted_open(&counted, "/nowhere/at/all", &transport, &problem) == SL_E_NOT_FOUND);
+	free(c);
+}
+
+/** The counters of a process are found among its files: here its own. */
+static void test_counters_of_process(void)
+{
+	const size_t size = counters_size(1);
+	struct counters head = {
+		.magic = COUNTERS_MAGIC,
+		.version = COUNTERS_VERSION,
+		.size = (uint32_t)size,
+		.worker_count = 1,
+	};
+	int fd = memfd_create("sealane-counters", MFD_CLOEXEC);
+	struct transport transport = {.kind = &kind};
+	struct counted counted;
+	struct problem problem;
+	char pid[20];
+
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	CHECK_FATAL(fd >= 0 && ftruncate(fd, (off_t)size) == 0);
+	CHECK_FATAL(pwrite(fd, &head, sizeof(head), 0) == sizeof(head));
+	CHECK(counted_open(&counted, pid, &transport, &problem) == SL_OK);
+	CHECK(counted.source == COUNTED_BY_COUNTERS && counted.counters->worker_count == 1);
+	counted_close(&counted);
+	close(fd);
+	CHECK(counted_open(&counted, pid, &transport, &problem) == SL_E_NOT_FOUND);
+}
+
+static const struct check_test tests[] = {
+	{"all come through", test_all_come_through},
+	{"as many as a Poisson process makes", test_poisson},
+	{"losses", test_losses},
+	{"a transport that takes no more", test_held_back},
+	{"failures", test_failures},
+	{"counters of a dataplane", test_counters},
+	{"counters of a process", test_counters_of_process},
+};
+CHECK_MAIN("trial")
