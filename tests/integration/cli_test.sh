@@ -48,6 +48,15 @@ check "help open" 0 out "usage: sealane open FILE" "--keys" "--vault" "--purpose
 check "open --help" 0 out "usage: sealane open FILE" -- open --help
 check "help validate" 0 out "usage: sealane validate contract FILE" "--sample" -- help validate
 check "help explain" 0 out "usage: sealane explain contract FILE" "--event" -- help explain
+check "help send" 0 out "usage: sealane send FILE" "--to" "--key" "--stream" "--timeout" "Exit codes" -- help send
+check "send nothing" 2 err "which file?" "usage: sealane send" -- send --to localhost:1 --key key
+check "send two files" 2 err "one file at a time" -- send a b --to localhost:1 --key key
+check "send nowhere" 2 err "where to?" -- send a --key key
+check "send as nobody" 2 err "as which client?" -- send a --to localhost:1
+check "send to no port" 2 err "HOST:PORT" -- send a --to localhost --key key
+check "send to an address without brackets" 2 err "[ADDRESS]:PORT" -- send a --to ::1:5 --key key
+check "send with no patience" 2 err "seconds from 1" -- send a --to localhost:1 --key key --timeout 0
+check "send as a client without a file" 5 err "can not be opened" "create client" -- send a --to localhost:1 --key none
 check "help version" 0 out "usage: sealane version" -- help version
 check "help of nothing" 2 err "no command \"nothing\"" -- help nothing
 check "version" 0 out "sealane " "cipher: " "parser: " -- version
@@ -79,6 +88,22 @@ check "validate contract without a file" 2 err "usage: sealane validate contract
 check "validate a contract that is not there" 3 err "nowhere.yaml" -- validate contract nowhere.yaml
 check "explain contract without a file" 2 err "usage: sealane explain contract" -- explain contract
 check "explain a contract that is not there" 3 err "nowhere.yaml" -- explain contract nowhere.yaml
+check "validate streams without a directory" 2 err "which directory?" "usage: sealane validate streams" -- validate streams
+check "validate streams of a directory that is not there" 3 err "nowhere" -- validate streams nowhere
+check "help apply" 0 out "usage: sealane apply -f DIR" "Exit codes" -- help apply
+check "apply without a directory" 2 err "-f DIR" "usage: sealane apply" -- apply
+check "apply of something" 2 err "-f DIR" -- apply x
+check "help status" 0 out "usage: sealane status" "json" -- help status
+check "status of something" 2 err "usage: sealane status" -- status x
+check "status -o xml" 2 err "usage: sealane status" -- status -o xml
+check "help top" 0 out "usage: sealane top" "--interval" -- help top
+check "top every 0 seconds" 2 err "usage: sealane top" -- top --interval 0
+check "help stop" 0 out "usage: sealane stop" "--dataplane" -- help stop
+check "stop something" 2 err "can not be stopped" -- stop control
+check "create what" 2 err "create what?" "usage: sealane create client" -- create
+check "create a client without streams" 2 err "--streams" -- create client a -f .
+check "create a client of another name" 2 err "letters, digits" -- create client a/b --streams s -f .
+check "status by a configuration that is not there" 3 err "nowhere.yaml" -- status -c nowhere.yaml
 # Nothing of this made anything.
 rm -f out err
 if [ -z "$(ls -A "$folder")" ]; then
