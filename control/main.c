@@ -1,12 +1,11 @@
 #include "control/config.h"
 #include "control/server.h"
+#include "crypto/secret.h"
 
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 
 // sealane-control: the process that holds the vault and feeds the dataplane.
 
@@ -46,15 +45,6 @@ static const char usage[] =
 	"       sealane-control --check-config [FILE] read the configuration, and end\n"
 	"       sealane-control --help | --version\n";
 
-/** Secrets are in no core file, and no other process of the user reads them out of this one. */
-static void forbid_reading(void)
-{
-	const struct rlimit one = {.rlim_cur = 1, .rlim_max = 1};
-
-	(void)!setrlimit(RLIMIT_CORE, &one);
-	(void)prctl(PR_SET_DUMPABLE, 0);
-}
-
 static int help(void)
 {
 	printf("%s\n"
@@ -88,7 +78,7 @@ static int serve(const char *file, bool is_check)
 		       config.run_directory);
 		return DONE;
 	}
-	forbid_reading();
+	secret_forbid_reading();
 	if (server_run(&config, &names, &problem) == SL_OK)
 		return DONE;
 	problem_print(stderr, &problem);

@@ -3,6 +3,8 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 // One mapping per secret:
@@ -82,4 +84,18 @@ bool bytes_equal_ct(const void *a, const void *b, size_t size)
 		__asm__("" : "+r"(difference));
 	}
 	return difference == 0;
+}
+
+void secret_forbid_core_files(void)
+{
+	// One byte is too small for a file, and the kernel's sign for a core that no pipe may get either.
+	const struct rlimit one = {.rlim_cur = 1, .rlim_max = 1};
+
+	(void)!setrlimit(RLIMIT_CORE, &one);
+}
+
+void secret_forbid_reading(void)
+{
+	secret_forbid_core_files();
+	(void)prctl(PR_SET_DUMPABLE, 0);
 }

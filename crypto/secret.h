@@ -18,6 +18,12 @@ void secret_free(void *secret, size_t size);
 /** Whether every secret_new so far could be locked in memory. */
 bool secret_is_locked(void);
 
+/** No core file of this process is written, whatever the shell allows: it would hold what is at work. */
+void secret_forbid_core_files(void);
+
+/** That, and no other process of the user reads this one's memory. */
+void secret_forbid_reading(void);
+
 /** Zero bytes in a way the compiler must keep. */
 void bytes_wipe(void *bytes, size_t size);
 

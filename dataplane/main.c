@@ -1,9 +1,8 @@
+#include "crypto/secret.h"
 #include "dataplane/runtime/plane.h"
 
 #include <getopt.h>
 #include <stdio.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 
 // sealane-dataplane: the process that takes events from the wire. All it works by comes from control.
 
@@ -18,15 +17,6 @@ enum {
 	ENVIRONMENT = 1,
 	USAGE = 2
 };
-
-/** Keys and events under way are in no core file, and no other process of the user reads them out of this one. */
-static void forbid_reading(void)
-{
-	const struct rlimit one = {.rlim_cur = 1, .rlim_max = 1};
-
-	(void)!setrlimit(RLIMIT_CORE, &one);
-	(void)prctl(PR_SET_DUMPABLE, 0);
-}
 
 static int help(void)
 {
@@ -74,7 +64,7 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return USAGE;
 	}
-	forbid_reading();
+	secret_forbid_reading();
 	if (plane_run(&plane, &problem) == SL_OK)
 		return DONE;
 	problem_print(stderr, &problem);

@@ -1,12 +1,11 @@
-#define XXH_STATIC_LINKING_ONLY // the hash state on the stack
 #include "control/api/plane.h"
 
+#include "control/api/image_checksum.h"
 #include "control/api/policy.h"
 #include "io/base/attr.h"
 
 #include <stdarg.h>
 #include <string.h>
-#include <xxhash.h>
 
 // Every check leaves with a sentence about the first fault. Sums of offsets and sizes are made in 64 bits.
 
@@ -37,19 +36,9 @@ static bool fault(struct plane_check *c, const char *format, ...)
 
 uint64_t plane_image_checksum(const void *bytes, size_t size)
 {
-	const size_t at = offsetof(struct plane_image, checksum);
-	const uint64_t zero = 0;
-	XXH3_state_t state;
-
-	if (size < sizeof(struct plane_image))
-		return 0;
-	XXH3_64bits_reset(&state);
-	XXH3_64bits_update(&state, bytes, at);
-	XXH3_64bits_update(&state, &zero, sizeof(zero));
-	XXH3_64bits_update(
-		&state, (const uint8_t *)bytes + at + sizeof(zero), size - at - sizeof(zero)
-	);
-	return XXH3_64bits_digest(&state);
+	return size < sizeof(struct plane_image)
+		? 0
+		: image_checksum(bytes, size, offsetof(struct plane_image, checksum));
 }
 
 static bool is_inside(const struct plane_check *c, uint64_t offset, uint64_t size)

@@ -1,11 +1,10 @@
-#define XXH_STATIC_LINKING_ONLY // the hash state on the stack
+#include "control/api/image_checksum.h"
 #include "control/api/policy.h"
 #include "control/api/policy_check.h"
 #include "crypto/mask.h"
 
 #include <stdarg.h>
 #include <string.h>
-#include <xxhash.h>
 
 bool policy_fault(struct policy_check *c, const char *format, ...)
 {
@@ -21,19 +20,9 @@ bool policy_fault(struct policy_check *c, const char *format, ...)
 
 uint64_t policy_image_checksum(const void *bytes, size_t size)
 {
-	const size_t at = offsetof(struct policy_image, checksum);
-	const uint64_t zero = 0;
-	XXH3_state_t state;
-
-	if (size < sizeof(struct policy_image))
-		return 0;
-	XXH3_64bits_reset(&state);
-	XXH3_64bits_update(&state, bytes, at);
-	XXH3_64bits_update(&state, &zero, sizeof(zero));
-	XXH3_64bits_update(
-		&state, (const uint8_t *)bytes + at + sizeof(zero), size - at - sizeof(zero)
-	);
-	return XXH3_64bits_digest(&state);
+	return size < sizeof(struct policy_image)
+		? 0
+		: image_checksum(bytes, size, offsetof(struct policy_image, checksum));
 }
 
 /** Length of the UTF-8 sequence at the start (RFC 3629); 0 = none. */

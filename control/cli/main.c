@@ -1,18 +1,9 @@
 #include "control/cli/command.h"
+#include "crypto/secret.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
-
-/** A core file would hold the events under way: none is written, whatever the shell allows. */
-static void forbid_core_files(void)
-{
-	// One byte is too small for a file, and the kernel's sign for a core that no pipe may get either.
-	const struct rlimit one = {.rlim_cur = 1, .rlim_max = 1};
-
-	(void)!setrlimit(RLIMIT_CORE, &one);
-}
 
 /** Does one of the arguments ask for help? */
 static bool wants_help(int argc, char **argv)
@@ -49,7 +40,7 @@ int main(int argc, char **argv)
 {
 	bool is_verb = false;
 
-	forbid_core_files();
+	secret_forbid_core_files();
 	if (argc < 2 || (argv[1][0] == '-' && wants_help(argc, argv)))
 		return (int)command_help(1, argv);
 	if (strcmp(argv[1], "--version") == 0)
