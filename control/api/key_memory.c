@@ -23,37 +23,51 @@ static void protect(struct key_memory *m)
 	m->is_locked = mlock2(m->bytes, m->size, MLOCK_ONFAULT) == 0;
 }
 
-enum sl_status key_memory_private(size_t size, struct key_memory *ret_memory)
+/** Addresses of nothing that begin where a huge page does: only so can the kernel put huge pages behind them. */
+static uint8_t *reserve(size_t size)
 {
-	struct key_memory m = {.size = key_memory_round(size, KEY_MEMORY_UNIT), .fd = -1};
 	uint8_t *whole =
 		mmap(NULL,
-		     m.size + KEY_MEMORY_UNIT,
-		     PROT_READ | PROT_WRITE,
+		     size + KEY_MEMORY_UNIT,
+		     PROT_NONE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
 		     -1,
 		     0);
 	size_t skip;
 
 	if (whole == MAP_FAILED)
-		return SL_E_NOMEM;
+		return NULL;
 	skip = key_memory_round((uintptr_t)whole, KEY_MEMORY_UNIT) - (uintptr_t)whole;
 	if (skip != 0)
 		munmap(whole, skip);
 	if (skip != KEY_MEMORY_UNIT)
-		munmap(whole + skip + m.size, KEY_MEMORY_UNIT - skip);
-	m.bytes = whole + skip;
-	protect(&m);
-	*ret_memory = m;
+		munmap(whole + skip + size, KEY_MEMORY_UNIT - skip);
+	return whole + skip;
+}
+
+/** Map m->fd, or memory of our own when there is none. */
+static enum sl_status map(struct key_memory *m)
+{
+	int flags = m->fd >= 0 ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+
+	m->bytes = reserve(m->size);
+	if (m->bytes == NULL)
+		return SL_E_NOMEM;
+	if (mmap(m->bytes, m->size, PROT_READ | PROT_WRITE, flags | MAP_FIXED, m->fd, 0)
+	    == MAP_FAILED) {
+		munmap(m->bytes, m->size);
+		return SL_E_NOMEM;
+	}
+	protect(m);
 	return SL_OK;
 }
 
-static enum sl_status map_shared(struct key_memory *m)
+enum sl_status key_memory_private(size_t size, struct key_memory *ret_memory)
 {
-	m->bytes = mmap(NULL, m->size, PROT_READ | PROT_WRITE, MAP_SHARED, m->fd, 0);
-	if (m->bytes == MAP_FAILED)
-		return SL_E_NOMEM;
-	protect(m);
+	struct key_memory m = {.size = key_memory_round(size, KEY_MEMORY_UNIT), .fd = -1};
+
+	SL_TRY(map(&m));
+	*ret_memory = m;
 	return SL_OK;
 }
 
@@ -84,7 +98,7 @@ static enum sl_status make(
 	if (m.fd < 0)
 		return SL_E_NOMEM;
 	if (ftruncate(m.fd, (off_t)size) != 0 || fcntl(m.fd, F_ADD_SEALS, SEALS) != 0
-	    || map_shared(&m) != SL_OK) {
+	    || map(&m) != SL_OK) {
 		close(m.fd);
 		return SL_E_NOMEM;
 	}
@@ -113,7 +127,7 @@ enum sl_status key_memory_attach(int fd, size_t size_min, struct key_memory *ret
 	m = (struct key_memory){.size = (size_t)st.st_size, .fd = fcntl(fd, F_DUPFD_CLOEXEC, 3)};
 	if (m.fd < 0)
 		return SL_E_NOMEM;
-	if (map_shared(&m) != SL_OK) {
+	if (map(&m) != SL_OK) {
 		close(m.fd);
 		return SL_E_NOMEM;
 	}
