@@ -90,6 +90,9 @@ struct batch {
 		[BATCH_MAX]; // set by the filler: the row's text, no line end; PADDING readable bytes after it
 	uint64_t number[BATCH_MAX]; // set by the filler: row of the source, from 1
 	uint64_t offset[BATCH_MAX]; // set by the filler: byte of the source
+	const struct view *
+		ahead; // [ahead_count] set by the filler: memory that the turn after this one reads
+	uint32_t ahead_count; // 0..BATCH_MAX; record_parse has it fetched, and sets this to 0
 
 	enum drop_reason reason[BATCH_MAX]; // DROP_NONE while row i is live
 	uint16_t reason_field[BATCH_MAX];   // field that a drop is about, or POLICY_NONE
@@ -107,8 +110,21 @@ struct batch {
 };
 
 enum {
-	BATCH_FRAME_PADDING = 64 // readable bytes after every frame, of any content
+	BATCH_FRAME_PADDING = 64, // readable bytes after every frame, of any content
+	BATCH_AHEAD_SIZE = 1024   // bytes of one piece of memory that are fetched ahead
 };
+
+/** Fetch piece n of what the next turn reads, into the second cache: this turn has use for the first. */
+static inline void batch_fetch_ahead(const struct batch *b, uint32_t n)
+{
+	size_t size;
+
+	if (n >= b->ahead_count)
+		return;
+	size = b->ahead[n].size < BATCH_AHEAD_SIZE ? b->ahead[n].size : BATCH_AHEAD_SIZE;
+	for (size_t at = 0; at < size; at += 64)
+		__builtin_prefetch(b->ahead[n].bytes + at, 0, 2);
+}
 
 /** Take out of live[] the rows whose reason is set. */
 void batch_settle_drops(struct batch *b);

@@ -195,6 +195,7 @@ void csv_parse_batch(struct batch *b, const struct policy *policy, const struct 
 
 	b->cell_count = 0;
 	batch_foreach_live (b, n, i) {
+		batch_fetch_ahead(b, n);
 		b->record[i] = (struct record){
 			.first_cell = b->cell_count,
 			.key_cell = UINT32_MAX,

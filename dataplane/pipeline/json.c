@@ -242,6 +242,7 @@ void json_parse_batch(struct json_parser *parser, struct batch *b, const struct 
 	b->cell_count = 0;
 	batch_foreach_live (b, n, i) {
 		fetch_row(b, n + FETCH_AHEAD);
+		batch_fetch_ahead(b, n);
 		parse_row(parser, b, i);
 	}
 	batch_settle_drops(b);

@@ -14,4 +14,5 @@ void record_parse(
 		csv_parse_batch(b, policy, csv);
 	else
 		json_parse_batch(json, b, policy);
+	b->ahead_count = 0;
 }

@@ -12,7 +12,7 @@
 enum {
 	COLLECT_BURST = 64,
 	// A parcel goes at this size while egress keeps up: what the next one is written to is warm then.
-	PARCEL_ENOUGH = 1 << 18
+	PARCEL_ENOUGH = 1 << 16
 };
 
 /** The next line that is not empty, without its end; false when there is none. */
@@ -75,7 +75,7 @@ static bool take_parcel(struct intake *in, struct lane *lane)
 	if (lane->parcel == NULL)
 		return false;
 	lane->parcel->outlet = lane->outlet;
-	lane->parcel->oldest_ns = in->now_ns;
+	lane->parcel->oldest_ns = in->arrived_ns;
 	return true;
 }
 

@@ -23,8 +23,9 @@ struct intake {
 	uint32_t worker_count;
 	struct rte_ring *to_egress;
 	struct rte_ring *from_egress;
-	uint64_t now_ns; // monotonic, of this burst: when its rows came
-	int64_t now_ms;  // since 1970
+	uint64_t now_ns;     // monotonic, of this round
+	uint64_t arrived_ns; // monotonic: when its rows came
+	int64_t now_ms;      // since 1970
 	struct probe_clock clock;
 	uint32_t datagram_count; // in the batch
 	size_t bytes;            // of their rows

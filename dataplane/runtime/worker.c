@@ -141,6 +141,8 @@ static void drain(struct worker *w, bool is_empty)
 		w->drain_ns = w->intake.now_ns;
 	if (!is_empty && w->intake.now_ns - w->drain_ns < DRAIN_NS)
 		return;
+	w->is_closed = true;
+	(void)worker_receive(w); // what was received ahead
 	flush_lanes(w);
 	w->is_drained = true;
 	// Pairs with the acquire in runtime_stop: all parcels are in the ring before.

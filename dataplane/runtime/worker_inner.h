@@ -9,8 +9,9 @@
 /** A datagram of the burst at hand. */
 struct arrival {
 	struct view payload;
-	struct origin origin;
-	uint8_t next; // of the same stream; ARRIVAL_NONE = the last one
+	const struct flow *flow;      // of a frame of the port
+	const struct kernel_row *row; // or: of the kernel's
+	uint8_t next;                 // of the same stream; ARRIVAL_NONE = the last one
 };
 
 enum {
@@ -27,6 +28,12 @@ struct worker {
 	struct wire wire;
 	struct counters_row *rest; // of frames that are no stream's
 
+	struct rte_mbuf *ahead[PORT_BURST]; // received, for the next round
+	uint32_t ahead_count;
+	uint64_t ahead_ns; // when they came, monotonic
+	struct view ahead_text[PORT_BURST];
+
+	struct flow flow[PORT_BURST]; // of the round's frames
 	struct arrival arrival[PORT_BURST];
 	uint32_t arrival_count;
 	uint8_t first[PLANE_STREAMS_MAX]; // arrival of each stream, ARRIVAL_NONE = none
@@ -38,6 +45,7 @@ struct worker {
 
 	uint64_t ack_ns; // of the next look at acknowledgements
 	uint32_t idle;   // rounds without work
+	bool is_closed;  // nothing more is taken from the port
 	bool is_drained;
 	uint64_t drain_ns; // when draining began
 	uint64_t sent;     // of wire, as counted

@@ -10,7 +10,7 @@
 #include <string.h>
 
 enum {
-	PREFETCH_LINES = 12 // of a frame; the processor itself fetches on in long ones
+	DRIVER_BURST = 32 // frames: the most that some drivers give at once
 };
 
 static_assert((int)PORT_BURST <= (int)BATCH_MAX, "a burst of single events is a turn");
@@ -44,10 +44,10 @@ static bool is_welcome(struct lane *lane, const struct arrival *a)
 
 	if (lane->admit->net_count == 0)
 		return true;
-	if (a->origin.kind == ORIGIN_PORT)
-		source = a->origin.flow.source;
+	if (a->flow != NULL)
+		source = a->flow->source;
 	else
-		memcpy(source.bytes, &a->origin.kernel.sender.sin6_addr, sizeof(source.bytes));
+		memcpy(source.bytes, &a->row->sender.sin6_addr, sizeof(source.bytes));
 	if (admit_source(lane->admit, &source))
 		return true;
 	drop(lane, FRAME_DROP_SOURCE);
@@ -92,6 +92,20 @@ static void take_opened(struct worker *w, struct lane *lane, const struct datagr
 	intake_take(&w->intake, lane, in->text, &in->ticket);
 }
 
+static struct origin origin_of(const struct arrival *a)
+{
+	struct origin origin = {.kind = ORIGIN_PORT};
+
+	if (a->flow != NULL) {
+		origin.flow = *a->flow;
+	} else {
+		origin.kind = ORIGIN_KERNEL;
+		origin.kernel.socket = a->row->socket;
+		origin.kernel.sender = a->row->sender;
+	}
+	return origin;
+}
+
 /** What opening found: events go on, answers go back, the rest is counted. */
 static void settle_opened(
 	struct worker *w,
@@ -100,15 +114,13 @@ static void settle_opened(
 	const struct arrival *a
 )
 {
+	struct origin origin = origin_of(a);
+
 	if (in->ticket.session != DATAGRAM_SESSION_NONE)
 		datagram_set_flow(
-			w->shift->server,
-			in->ticket.session,
-			w->index,
-			&a->origin,
-			sizeof(a->origin)
+			w->shift->server, in->ticket.session, w->index, &origin, sizeof(origin)
 		);
-	wire_answer(&w->wire, &a->origin, view_of(in->answer, in->answer_size));
+	wire_answer(&w->wire, &origin, view_of(in->answer, in->answer_size));
 	switch (in->verdict) {
 	case DATAGRAM_EVENTS:
 		take_opened(w, lane, in);
@@ -201,17 +213,58 @@ static struct view frame_view(const struct rte_mbuf *m)
 	return view_of(rte_pktmbuf_mtod(m, const void *), rte_pktmbuf_data_len(m));
 }
 
-/** All of it is read soon, by the parser of its headers and by the turn: into the second cache, the first is too small. */
-static void prefetch_frame(const struct rte_mbuf *m)
+/** Take up to max frames from the port; drivers that give only so many at once are asked again. */
+static uint32_t poll_port(const struct worker *w, struct rte_mbuf *ret_frames[], uint32_t max)
 {
-	const uint8_t *bytes = rte_pktmbuf_mtod(m, const uint8_t *);
-	uint32_t size = rte_pktmbuf_data_len(m);
+	uint32_t count = 0;
+	uint32_t got;
 
-	if (size > PREFETCH_LINES * RTE_CACHE_LINE_SIZE)
-		size = PREFETCH_LINES * RTE_CACHE_LINE_SIZE;
-	rte_prefetch0(bytes);
-	for (uint32_t at = RTE_CACHE_LINE_SIZE; at < size; at += RTE_CACHE_LINE_SIZE)
-		rte_prefetch1(bytes + at);
+	if (w->is_closed)
+		return 0;
+	do {
+		got = rte_eth_rx_burst(
+			w->shift->port->id,
+			(uint16_t)w->index,
+			ret_frames + count,
+			(uint16_t)(max - count)
+		);
+		count += got;
+	} while (got >= DRIVER_BURST && count < max);
+	return count;
+}
+
+/**
+ * The frames of this round. When there are more than it takes, those of the next round are received as well: while this
+ * one is worked at, what the device has written comes near.
+ */
+static uint32_t next_frames(struct worker *w, struct rte_mbuf *ret_frames[])
+{
+	uint32_t count = w->ahead_count;
+
+	memcpy(ret_frames, w->ahead, count * sizeof(ret_frames[0]));
+	w->intake.arrived_ns = count != 0 ? w->ahead_ns : w->intake.now_ns;
+	w->ahead_ns = w->intake.now_ns;
+	w->ahead_count = 0;
+	if (count < PORT_BURST)
+		count += poll_port(w, ret_frames + count, PORT_BURST - count);
+	if (count == PORT_BURST)
+		w->ahead_count = poll_port(w, w->ahead, PORT_BURST);
+	for (uint32_t n = 0; n < w->ahead_count; n++) {
+		rte_prefetch1(w->ahead[n]);
+		rte_prefetch1((const uint8_t *)w->ahead[n] + RTE_CACHE_LINE_SIZE);
+	}
+	return count;
+}
+
+/** Let this round's turn fetch the next one's frames. Their heads have come by now. */
+static void announce_ahead(struct worker *w)
+{
+	struct batch *b = w->bench->batch;
+
+	for (uint32_t n = 0; n < w->ahead_count; n++)
+		w->ahead_text[n] = frame_view(w->ahead[n]);
+	b->ahead = w->ahead_text;
+	b->ahead_count = w->ahead_count;
 }
 
 /** Sort the frames: arrivals stay in the burst, the kernel's go into a list of their own, bad ones are counted. */
@@ -224,42 +277,38 @@ static uint32_t sort_frames(
 	uint32_t *ret_our_count
 )
 {
-	struct flow flow[PORT_BURST];
 	struct view frame[PORT_BURST];
 	struct view payload[PORT_BURST];
 	struct epoch *e = w->epoch;
 	uint32_t kernel_count = 0;
 
 	*ret_our_count = 0;
-	for (uint32_t n = 0; n < count; n++)
-		rte_prefetch0(frames[n]);
 	for (uint32_t n = 0; n < count; n++) {
-		prefetch_frame(frames[n]);
 		frame[n] = frame_view(frames[n]);
+		rte_prefetch0(frame[n].bytes);
 	}
 	frame_parse_burst(
 		is_checked(w, frames, count) ? &e->rules_checked : &e->rules,
 		frame,
 		count,
-		flow,
+		w->flow,
 		payload
 	);
 	for (uint32_t n = 0; n < count; n++) {
-		struct arrival *a = &w->arrival[w->arrival_count];
+		const struct flow *flow = &w->flow[n];
 
-		if (flow[n].fate == FRAME_KERNEL || frame[n].bytes == NULL) {
+		if (flow->fate == FRAME_KERNEL || frame[n].bytes == NULL) {
 			ret_kernel[kernel_count++] = frames[n];
 			continue;
 		}
 		ret_ours[(*ret_our_count)++] = frames[n];
-		if (flow[n].fate == FRAME_DROPPED) {
-			tally(&w->rest->frame_drop[flow[n].reason], 1);
+		if (flow->fate == FRAME_DROPPED) {
+			tally(&w->rest->frame_drop[flow->reason], 1);
 			continue;
 		}
-		a->payload = payload[n];
-		a->origin.kind = ORIGIN_PORT;
-		a->origin.flow = flow[n];
-		link_arrival(w, e->stream_of_port[flow[n].port_index]);
+		w->arrival[w->arrival_count] =
+			(struct arrival){.payload = payload[n], .flow = flow};
+		link_arrival(w, e->stream_of_port[flow->port_index]);
 	}
 	return kernel_count;
 }
@@ -278,8 +327,7 @@ static uint32_t receive_frames(struct worker *w)
 	struct rte_mbuf *frames[PORT_BURST];
 	struct rte_mbuf *kernel[PORT_BURST];
 	struct rte_mbuf *ours[PORT_BURST];
-	uint32_t count =
-		rte_eth_rx_burst(w->shift->port->id, (uint16_t)w->index, frames, PORT_BURST);
+	uint32_t count = next_frames(w, frames);
 	uint32_t kernel_count = count;
 	uint32_t our_count = 0;
 
@@ -293,6 +341,7 @@ static uint32_t receive_frames(struct worker *w)
 		memcpy(kernel, frames, count * sizeof(struct rte_mbuf *));
 	if (kernel_count != 0)
 		give_to_kernel(w, kernel, kernel_count);
+	announce_ahead(w);
 	probe_mark(&w->intake.clock, PROBE_PARSE);
 	if (w->arrival_count != 0)
 		run_arrivals(w);
@@ -316,8 +365,8 @@ static uint32_t receive_rows(struct worker *w)
 	struct kernel_row *rows[PORT_BURST];
 	uint32_t count = kernel_rows_take(w->shift->kernel_rows, rows, PORT_BURST);
 
+	w->intake.arrived_ns = w->intake.now_ns;
 	for (uint32_t n = 0; n < count; n++) {
-		struct arrival *a = &w->arrival[w->arrival_count];
 		int stream = find_stream(w->epoch, rows[n]->port);
 
 		tally(&w->rest->value[COUNTER_ROWS_KERNEL], 1);
@@ -329,10 +378,8 @@ static uint32_t receive_rows(struct worker *w)
 			tally(&w->rest->frame_drop[FRAME_DROP_NO_POLICY], 1);
 			continue;
 		}
-		a->payload = view_of(rows[n]->bytes, rows[n]->size);
-		a->origin.kind = ORIGIN_KERNEL;
-		a->origin.kernel.socket = rows[n]->socket;
-		a->origin.kernel.sender = rows[n]->sender;
+		w->arrival[w->arrival_count] = (struct arrival
+		){.payload = view_of(rows[n]->bytes, rows[n]->size), .row = rows[n]};
 		link_arrival(w, (uint16_t)stream);
 	}
 	if (w->arrival_count != 0)
