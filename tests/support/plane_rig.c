@@ -75,10 +75,34 @@ static void start(struct plane_rig *rig)
 
 struct plane_rig *plane_rig_new(void)
 {
-	return plane_rig_new_sized(TABLE_KEYS, 1);
+	struct settings settings = plane_rig_settings();
+
+	return plane_rig_new_with(&settings, TABLE_KEYS);
 }
 
-struct plane_rig *plane_rig_new_sized(size_t keys, uint32_t workers)
+struct settings plane_rig_settings(void)
+{
+	struct settings s = {
+		.size = sizeof(s),
+		.port_kind = SETTINGS_PORT_RING,
+		.worker_count = 1,
+		.egress_core = UINT32_MAX,
+		.rx_descriptors = 512,
+		.frames = 8191,
+		.memory_mib = 128,
+		.parcels = 8,
+		.parcel_bytes = 1 << 20,
+		.idle_us_max = 200,
+		.flush_us = 500,
+		.commit_ms = 5,
+	};
+
+	for (uint32_t w = 0; w < SETTINGS_WORKERS_MAX; w++)
+		s.worker_core[w] = UINT32_MAX;
+	return s;
+}
+
+struct plane_rig *plane_rig_new_with(const struct settings *settings, size_t keys)
 {
 	struct plane_rig *rig = must(calloc(1, sizeof(*rig)));
 	struct settings *s = &rig->settings;
@@ -90,20 +114,7 @@ struct plane_rig *plane_rig_new_sized(size_t keys, uint32_t workers)
 	if (key_ring_create(RING_RECORDS, &rig->ring, &problem) != SL_OK)
 		give_up(problem.what);
 	rig->keys = keys;
-	s->size = sizeof(*s);
-	s->port_kind = SETTINGS_PORT_RING;
-	s->worker_count = workers;
-	for (uint32_t w = 0; w < workers; w++)
-		s->worker_core[w] = UINT32_MAX;
-	s->egress_core = UINT32_MAX;
-	s->rx_descriptors = 512;
-	s->frames = 8191;
-	s->memory_mib = 128;
-	s->parcels = 8;
-	s->parcel_bytes = 1 << 20;
-	s->idle_us_max = 200;
-	s->flush_us = 500;
-	s->commit_ms = 5;
+	*s = *settings;
 	snprintf(s->state_directory, sizeof(s->state_directory), "%s/state", rig->directory);
 	snprintf(s->eal_prefix, sizeof(s->eal_prefix), "sealane-test-%d", getpid());
 	if (pthread_create(&rig->feeder, NULL, feed, rig) != 0)

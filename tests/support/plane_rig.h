@@ -40,8 +40,11 @@ extern const char rig_contract[];
 /** Start a runtime over a ring port, without a policy. Aborts on failure, as all here. */
 struct plane_rig *plane_rig_new(void);
 
-/** The same with room for so many keys in each table, and so many workers. */
-struct plane_rig *plane_rig_new_sized(size_t keys, uint32_t workers);
+/** Settings of a rig: a ring port, one worker that may run anywhere. */
+struct settings plane_rig_settings(void);
+
+/** The same with other settings, and with room for so many keys in each table. */
+struct plane_rig *plane_rig_new_with(const struct settings *settings, size_t keys);
 
 /** Stop the runtime (when it is not stopped yet) and the feeder, release. */
 void plane_rig_free(struct plane_rig *rig);
