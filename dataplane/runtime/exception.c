@@ -1,14 +1,11 @@
 #include "dataplane/runtime/exception.h"
 
-#include "dataplane/runtime/eal.h"
+#include "dataplane/runtime/device.h"
 #include "dataplane/runtime/interface.h"
 #include "dataplane/runtime/split.h"
 
-#include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
-
-#include <string.h>
 
 enum {
 	LINK_HEADER_MAX = 22 // bytes: Ethernet and two VLAN tags
@@ -21,31 +18,20 @@ enum sl_status exception_open(
 	struct problem *ret_problem
 )
 {
-	struct rte_ether_addr mac;
 	struct exception exception = {0};
-	int code;
 
 	*ret_exception = exception;
-	if (eal_exception_device() == NULL)
+	if (settings->host_interface[0] == '\0')
 		return SL_OK;
-	if (rte_eth_dev_get_port_by_name(eal_exception_device(), &exception.id) != 0)
+	SL_TRY(device_make_exception(settings, port->mac, &exception.device, ret_problem));
+	if (rte_eth_dev_get_port_by_name(exception.device, &exception.id) != 0)
 		return problem_set(
 			ret_problem,
 			SL_E_UNSUPPORTED,
 			"interface \"%s\" could not be made",
 			settings->host_interface
 		);
-	memcpy(mac.addr_bytes, port->mac, sizeof(port->mac));
 	SL_TRY(port_start_device(exception.id, settings, port->frames, NULL, ret_problem));
-	code = rte_eth_dev_default_mac_addr_set(exception.id, &mac);
-	if (code != 0)
-		return problem_set(
-			ret_problem,
-			SL_E_UNSUPPORTED,
-			"interface \"%s\" does not take the port's address: %s",
-			settings->host_interface,
-			rte_strerror(-code)
-		);
 	SL_TRY(interface_set_mtu(settings->host_interface, port->mtu, ret_problem));
 	exception.mtu = port->mtu;
 	exception.frames = port->frames;
@@ -60,6 +46,7 @@ void exception_close(struct exception *exception)
 		return;
 	(void)rte_eth_dev_stop(exception->id);
 	(void)rte_eth_dev_close(exception->id);
+	device_remove(exception->device);
 	exception->is_open = false;
 }
 

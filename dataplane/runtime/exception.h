@@ -9,6 +9,7 @@ struct rte_mbuf;
 
 struct exception {
 	uint16_t id;
+	const char *device;         // DPDK's name of it
 	uint32_t mtu;               // of the interface: longer frames are cut into fragments
 	struct rte_mempool *frames; // the port's
 	bool is_open;

@@ -1,6 +1,8 @@
 #include "dataplane/runtime/interface.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
@@ -62,4 +64,41 @@ enum sl_status interface_set_mtu(const char *name, uint32_t mtu, struct problem 
 	struct ifreq ifr = {.ifr_mtu = (int)mtu};
 
 	return ask(name, SIOCSIFMTU, &ifr, ret_problem);
+}
+
+static enum sl_status refuse_tap(const char *name, int failure, struct problem *p)
+{
+	if (failure == EINVAL) {
+		(void)!problem_set(
+			p,
+			SL_E_EXISTS,
+			"interface \"%s\" is there and is no TAP of several queues",
+			name
+		);
+		problem_remedy(p, "ip link delete %s, or give host_interface another name", name);
+		return SL_E_EXISTS;
+	}
+	(void)!problem_set(
+		p,
+		status_of_errno(failure),
+		"interface \"%s\" can not be made: %s",
+		name,
+		strerror(failure)
+	);
+	problem_remedy(p, "it takes CAP_NET_ADMIN, and read and write of /dev/net/tun");
+	return status_of_errno(failure);
+}
+
+enum sl_status interface_make_tap(const char *name, struct problem *ret_problem)
+{
+	struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_MULTI_QUEUE};
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	int failure = errno;
+
+	if (fd < 0)
+		return refuse_tap(name, failure, ret_problem);
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	failure = ioctl(fd, TUNSETIFF, &ifr) != 0 || ioctl(fd, TUNSETPERSIST, 1) != 0 ? errno : 0;
+	close(fd);
+	return failure == 0 ? SL_OK : refuse_tap(name, failure, ret_problem);
 }

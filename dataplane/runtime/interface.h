@@ -17,3 +17,30 @@ enum sl_status interface_mac(
 
 /** Set MTU of an interface that we made. */
 enum sl_status interface_set_mtu(const char *name, uint32_t mtu, struct problem *ret_problem);
+
+/**
+ * Make a TAP interface of several queues, which stays until it is deleted, with the addresses that it is given; one
+ * that is there already is fine. The caller's devices attach to it by its name.
+ *
+ * Outcomes  SL_OK; SL_E_DENIED, SL_E_NOT_FOUND (no /dev/net/tun), SL_E_EXISTS (another kind of interface has the name)
+ */
+enum sl_status interface_make_tap(const char *name, struct problem *ret_problem);
+
+// For af_xdp.
+
+/** Receive queues: those that sockets can be bound to, and all. Drivers that tell nothing have one. */
+enum sl_status interface_queues(
+	const char *name,
+	uint32_t *ret_usable,
+	uint32_t *ret_all,
+	struct problem *ret_problem
+);
+
+/** Say that the interface is ours as long as we live. Outcomes  SL_OK; SL_E_BUSY (another dataplane's); SL_E_IO */
+enum sl_status interface_claim(const char *name, struct problem *ret_problem);
+
+/** Take an XDP program away from the interface; none there is fine. */
+enum sl_status interface_drop_xdp(const char *name, struct problem *ret_problem);
+
+/** Path of libxdp's program that gives all frames of a queue to the socket bound to it; NULL = not found. Static. */
+const char *interface_xdp_program(void);
