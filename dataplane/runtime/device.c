@@ -8,8 +8,11 @@
 #include <rte_bus_vdev.h>
 #include <rte_errno.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum {
@@ -45,9 +48,12 @@ static enum sl_status make(
 	(void)!problem_set(
 		ret_problem,
 		SL_E_UNSUPPORTED,
-		"port: %s can not be opened: %s",
+		"port: %s can not be opened by the driver %s%s%s",
 		about,
-		rte_strerror(code == -1 ? rte_errno : -code)
+		name,
+		// Most drivers say no more than that.
+		code == -1 ? "" : ": ",
+		code == -1 ? "" : rte_strerror(-code)
 	);
 	problem_remedy(ret_problem, "%s", remedy);
 	return SL_E_UNSUPPORTED;
@@ -132,13 +138,50 @@ static enum sl_status make_af_xdp(const struct settings *s, const char *name, st
 	);
 	if (program != NULL)
 		snprintf(text + size, sizeof(text) - (size_t)size, ",xdp_prog=%s", program);
-	return make(name, text, s->port_device, "look at what the driver says above", p);
+	return make(
+		name,
+		text,
+		s->port_device,
+		"DPDK must have its driver (package librte-net-af-xdp)",
+		p
+	);
+}
+
+/** What a killed process has left is nobody's; the driver would not go over it. */
+static enum sl_status clear_socket(const char *path, struct problem *p)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int failure = 0;
+	int fd;
+
+	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s", path)
+	    >= (int)sizeof(address.sun_path))
+		return problem_set(p, SL_E_TOO_BIG, "device: the path of a socket is shorter");
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0)
+		failure = errno;
+	if (fd >= 0)
+		close(fd);
+	if (failure == ECONNREFUSED && unlink(path) != 0)
+		failure = errno;
+	if (failure == ENOENT || failure == ECONNREFUSED)
+		return SL_OK;
+	(void)!problem_set(
+		p,
+		failure == 0 ? SL_E_BUSY : status_of_errno(failure),
+		"device: %s %s",
+		path,
+		failure == 0 ? "is served by another process" : strerror(failure)
+	);
+	problem_remedy(p, "port memif makes this socket: end the other process, or name another");
+	return p->status;
 }
 
 static enum sl_status make_memif(const struct settings *s, const char *name, struct problem *p)
 {
 	char text[ARGUMENTS_SIZE];
 
+	SL_TRY(clear_socket(s->port_device, p));
 	snprintf(
 		text,
 		sizeof(text),
