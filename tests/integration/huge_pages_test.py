@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""A dataplane with its memory in huge pages, and one that finds too few of them.
+
+Reserves some and gives them back at the end. Needs root, for that and for network namespaces.
+"""
+
+import atexit
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import appliance as box
+import sealane_cli as cli
+
+PAGES = "/sys/kernel/mm/hugepages/hugepages-2048kB/"
+PAGE_MIB = 2
+MEMORY_MIB = 128
+ENOUGH = MEMORY_MIB // PAGE_MIB
+EXAMPLE = os.path.join(cli.ROOT, "docs/examples/wikipedia")
+FILES = {
+    "contracts/edit.yaml": cli.read(os.path.join(EXAMPLE, "contract.yaml")),
+    "purposes.yaml": cli.read(os.path.join(EXAMPLE, "purposes.yaml")),
+}
+STREAMS = {
+    "edits": {
+        "contract": "wikimedia/edit/1.0.0",
+        "listen": {"port": 7001, "mode": "plain"},
+        "sealed": {"files": "edits"},
+        "dead_letters": {"files": "dead"},
+    },
+}
+
+checks = cli.Checks()
+check = checks.check
+edits = cli.edits()[:6000]
+
+
+def pages(name):
+    return int(cli.read(PAGES + name))
+
+
+def change(count):
+    """So many pages more or less; others may change the number at the same time."""
+    with open(PAGES + "nr_hugepages", "w", encoding="ascii") as file:
+        file.write(str(max(0, pages("nr_hugepages") + count)))
+
+
+def reserve():
+    """Is there enough now?"""
+    if not os.path.exists(PAGES):
+        return False
+    before = pages("nr_hugepages")
+    change(4 * ENOUGH)  # tables of keys take some, too
+    atexit.register(change, before - pages("nr_hugepages"))
+    return pages("free_hugepages") >= ENOUGH
+
+
+def huge_mib(pid):
+    """Memory of a process in huge pages, besides the tables of keys, which are control's to place."""
+    total, is_table = 0, False
+    for line in cli.read(f"/proc/{pid}/smaps").decode().splitlines():
+        if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+            is_table = "memfd:sealane" in line
+        found = re.match(r"(?:Shared|Private)_Hugetlb: +(\d+) kB", line)
+        total += int(found[1]) if found and not is_table else 0
+    return total // 1024
+
+
+def run(what, settings, line, is_huge):
+    """An appliance that does its work; `line` is what its first lines must say."""
+    a = box.Appliance(cli.scratch(), STREAMS, settings={"frames": 4096, "memory_mib": MEMORY_MIB, **settings}, files=FILES)
+    started = a.start()
+    said = cli.read(os.path.join(a.folder, "dataplane.log")).decode()
+    check(f"{what}: control and dataplane start", started, a.text_of_logs())
+    check(f"{what}: the dataplane says so", re.search(line, said), said)
+    used = huge_mib(a.dataplane.pid)
+    good = 0 < used <= MEMORY_MIB if is_huge else used == 0
+    check(f"{what}: memory in huge pages is as it should be", good, f"{used} MiB")
+    for address in (box.OWN, box.OWN6):
+        answer = a.ping(address, 4000)
+        check(f"{what}: {address} answers pings", answer is None, answer)
+    a.send(7001, edits)
+    check(f"{what}: all events come through", box.wait_until(lambda: a.delivered() >= len(edits), 10), a.report())
+    check(f"{what}: the dataplane drains and ends", a.stop(a.dataplane) == 0, a.text_of_logs())
+    check(f"{what}: control ends", a.stop(a.control) == 0, a.text_of_logs())
+    check(f"{what}: opened, all is as it was", a.opened("edits") == edits)
+    a.remove()
+
+
+if reserve():
+    run("huge pages", {}, r"in huge pages;", True)
+    free = pages("free_hugepages") * PAGE_MIB
+    run("too few of them", {"memory_mib": free + 64}, r"MiB of huge pages are free .* small pages are used\n(?s:.*)in small pages;", False)
+else:
+    print(f"this machine has not {ENOUGH} huge pages to give: only the start without them is tested")
+run("none wanted", {"huge_pages": "never"}, r"^sealane-dataplane: memory: \d+ MiB .* in small pages;", False)
+checks.end()
