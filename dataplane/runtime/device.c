@@ -21,9 +21,6 @@ enum {
 	VHOST_QUEUE_SIZE = 1024
 };
 
-static const char exception_tap[] = "net_tap0";
-static const char exception_vhost[] = "virtio_user0";
-
 static uint32_t power_of_two(uint32_t n)
 {
 	uint32_t p = 1;
@@ -247,42 +244,21 @@ enum sl_status device_make_port(
 	return problem_set(ret_problem, SL_E_INVALID, "port.kind %u is no driver's", s->port_kind);
 }
 
-/** The kernel's own threads serve it, faster than TAP. Memory that they read must be in huge pages. */
-static bool make_vhost(const struct settings *s, const char *mac)
+const char *device_make_vhost(const struct settings *s, const uint8_t mac[static 6])
 {
+	static const char name[] = "virtio_user0";
 	char text[ARGUMENTS_SIZE];
 
 	if (!eal_has_huge_pages() || access("/dev/vhost-net", R_OK | W_OK) != 0)
-		return false;
+		return NULL;
 	snprintf(
 		text,
 		sizeof(text),
-		"path=/dev/vhost-net,queues=%u,queue_size=%u,iface=%s,mac=%s",
+		"path=/dev/"
+		"vhost-net,queues=%u,queue_size=%u,iface=%s,mac=%02x:%02x:%02x:%02x:%02x:%02x",
 		s->worker_count,
 		VHOST_QUEUE_SIZE,
 		s->host_interface,
-		mac
-	);
-	if (rte_vdev_init(exception_vhost, text) == 0)
-		return true;
-	notice("/dev/vhost-net does not serve interface \"%s\": TAP is used", s->host_interface);
-	return false;
-}
-
-enum sl_status device_make_exception(
-	const struct settings *s,
-	const uint8_t mac[static 6],
-	const char **ret_name,
-	struct problem *ret_problem
-)
-{
-	char text[ARGUMENTS_SIZE];
-	char address[18];
-
-	snprintf(
-		address,
-		sizeof(address),
-		"%02x:%02x:%02x:%02x:%02x:%02x",
 		mac[0],
 		mac[1],
 		mac[2],
@@ -290,19 +266,7 @@ enum sl_status device_make_exception(
 		mac[4],
 		mac[5]
 	);
-	SL_TRY(interface_make_tap(s->host_interface, ret_problem));
-	*ret_name = exception_vhost;
-	if (make_vhost(s, address))
-		return SL_OK;
-	*ret_name = exception_tap;
-	snprintf(text, sizeof(text), "iface=%s,mac=%s,persist", s->host_interface, address);
-	return make(
-		exception_tap,
-		text,
-		s->host_interface,
-		"making the interface wants CAP_NET_ADMIN and /dev/net/tun",
-		ret_problem
-	);
+	return rte_vdev_init(name, text) == 0 ? name : NULL;
 }
 
 void device_remove(const char *name)

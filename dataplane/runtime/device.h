@@ -27,18 +27,12 @@ enum sl_status device_make_port(
 );
 
 /**
- * Make the exception path's device and its interface settings->host_interface: by vhost-net where there is one, else by
- * TAP. The interface stays when we end, with the addresses that it was given.
+ * Make a device by which the kernel's vhost threads serve the TAP interface settings->host_interface, where there is
+ * /dev/vhost-net and memory is in huge pages: they read it.
  *
- * @param mac      the port's, and so the interface's
- * @param ret_name out: DPDK's name of it; static
+ * @return DPDK's name of it, static; NULL = there is none
  */
-enum sl_status device_make_exception(
-	const struct settings *settings,
-	const uint8_t mac[static 6],
-	const char **ret_name,
-	struct problem *ret_problem
-);
+const char *device_make_vhost(const struct settings *settings, const uint8_t mac[static 6]);
 
 /** Remove what is left of a device that has been closed. */
 void device_remove(const char *name);

@@ -117,18 +117,6 @@ static void put_memory(struct arguments *a, const struct settings *s)
 	put(a, "--file-prefix=%s", s->eal_prefix[0] != '\0' ? s->eal_prefix : "sealane");
 }
 
-/**
- * Drivers' errors and nothing less. The TAP driver calls it an error that the kernel lacks traffic classes which nobody
- * asked for; what can really fail about the interface is tried before and told by ourselves (interface_make_tap).
- * For a driver that is loaded later the first of two levels that fit counts, for one that is linked the last.
- */
-static void put_log_levels(struct arguments *a)
-{
-	put(a, "--log-level=pmd.net.tap:critical");
-	put(a, "--log-level=*:error");
-	put(a, "--log-level=pmd.net.tap:critical");
-}
-
 static int first_core(const cpu_set_t *cores)
 {
 	for (int core = 0; core < CPU_SETSIZE; core++)
@@ -173,7 +161,7 @@ enum sl_status eal_start(const struct settings *s, struct problem *ret_problem)
 	huge_mib = choose_huge_mib(s);
 	put(a, "sealane-dataplane");
 	put(a, "--no-telemetry");
-	put_log_levels(a);
+	put(a, "--log-level=*:error");
 	put(a, "-l");
 	put(a, "%d", first_core(&cores));
 	put_memory(a, s);

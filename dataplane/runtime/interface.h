@@ -18,13 +18,25 @@ enum sl_status interface_mac(
 /** Set MTU of an interface that we made. */
 enum sl_status interface_set_mtu(const char *name, uint32_t mtu, struct problem *ret_problem);
 
+/** Set hardware address of an interface that we made. */
+enum sl_status interface_set_mac(
+	const char *name,
+	const uint8_t mac[static 6],
+	struct problem *ret_problem
+);
+
+/** Switch an interface on that we made. */
+enum sl_status interface_set_up(const char *name, struct problem *ret_problem);
+
 /**
- * Make a TAP interface of several queues, which stays until it is deleted, with the addresses that it is given; one
- * that is there already is fine. The caller's devices attach to it by its name.
+ * Open a queue of a TAP interface, which is made when it is not there. It stays until it is deleted, with the addresses
+ * that it is given.
+ *
+ * @param ret_fd out: frames are read and written, without waiting
  *
  * Outcomes  SL_OK; SL_E_DENIED, SL_E_NOT_FOUND (no /dev/net/tun), SL_E_EXISTS (another kind of interface has the name)
  */
-enum sl_status interface_make_tap(const char *name, struct problem *ret_problem);
+enum sl_status interface_open_tap(const char *name, int *ret_fd, struct problem *ret_problem);
 
 // For af_xdp.
 

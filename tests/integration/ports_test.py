@@ -154,10 +154,13 @@ def restarts():
     for what, number in (("kill -9", signal.SIGKILL), ("SIGTERM", signal.SIGTERM)):
         a.stop(a.dataplane, number)
         check(f"restart: {what} leaves the interface its addresses", has_addresses(a))
+        if number == signal.SIGTERM:  # long frames, too, find their way to the kernel
+            a.in_neighbour("ip", "link", "set", "wire", "mtu", "9000")
+            a.in_box("ip", "link", "set", "port", "mtu", "9000")
         a.start_dataplane()
         check(f"restart: after {what} it comes up", a.wait_for_epoch(), a.text_of_logs()[-3000:])
         for address in (box.OWN, box.OWN6):
-            said = a.ping(address, 4000)
+            said = a.ping(address, 8000)
             check(f"restart: after {what} {address} answers pings by itself", said is None, said)
     log = cli.read(os.path.join(a.folder, "dataplane.log")).decode()
     strange = [line for line in log.splitlines() if not line.startswith("sealane-dataplane: ")]
