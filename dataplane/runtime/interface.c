@@ -99,7 +99,9 @@ enum sl_status interface_open_tap(const char *name, int *ret_fd, struct problem 
 	if (fd < 0)
 		return refuse_tap(name, errno, ret_problem);
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
-	if (ioctl(fd, TUNSETIFF, &ifr) != 0 || ioctl(fd, TUNSETPERSIST, 1) != 0) {
+	// No offloads: one that vhost-net once served may have them still, and frames would lack their checksums.
+	if (ioctl(fd, TUNSETIFF, &ifr) != 0 || ioctl(fd, TUNSETPERSIST, 1) != 0
+	    || ioctl(fd, TUNSETOFFLOAD, 0) != 0) {
 		failure = errno;
 		close(fd);
 		return refuse_tap(name, failure, ret_problem);

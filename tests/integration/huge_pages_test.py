@@ -67,10 +67,20 @@ def huge_mib(pid):
     return total // 1024
 
 
-def run(what, settings, line, is_huge):
+# A /dev with a vhost-net that is none, seen by this one process.
+FALSE_VHOST = """
+mount -t tmpfs none /mnt && mkdir /mnt/net
+for name in null zero random urandom net/tun; do touch /mnt/$name && mount --bind /dev/$name /mnt/$name || exit 1; done
+touch /mnt/vhost-net && chmod 666 /mnt/vhost-net && mount --move /mnt /dev && exec "$@"
+"""
+
+
+def run(what, settings, line, is_huge, before=()):
     """An appliance that does its work; `line` is what its first lines must say."""
     a = box.Appliance(cli.scratch(), STREAMS, settings={"frames": 4096, "memory_mib": MEMORY_MIB, **settings}, files=FILES)
-    started = a.start()
+    a.start_control()
+    a.start_dataplane(*before)
+    started = a.wait_for_policy()
     said = cli.read(os.path.join(a.folder, "dataplane.log")).decode()
     check(f"{what}: control and dataplane start", started, a.text_of_logs())
     check(f"{what}: the dataplane says so", re.search(line, said), said)
@@ -90,6 +100,8 @@ def run(what, settings, line, is_huge):
 
 if reserve():
     run("huge pages", {}, r"in huge pages;", True)
+    before = ["unshare", "-m", "--propagation", "private", "sh", "-c", FALSE_VHOST, "sh"]
+    run("vhost-net that fails", {}, r"served by system calls: /dev/vhost-net", True, before)
     free = pages("free_hugepages") * PAGE_MIB
     run("too few of them", {"memory_mib": free + 64}, r"MiB of huge pages are free .* small pages are used\n(?s:.*)in small pages;", False)
 else:
