@@ -66,7 +66,7 @@ static enum sl_status make_af_packet(const struct settings *s, const char *name,
 	snprintf(
 		text,
 		sizeof(text),
-		"iface=%s,qpairs=%u,framesz=%u,blocksz=%u,framecnt=%u",
+		"iface=%s,qpairs=%u,framesz=%d,blocksz=%d,framecnt=%u",
 		s->port_device,
 		s->worker_count,
 		DEVICE_SLOT_AF_PACKET,
@@ -255,7 +255,7 @@ const char *device_make_vhost(const struct settings *s, const uint8_t mac[static
 		text,
 		sizeof(text),
 		"path=/dev/"
-		"vhost-net,queues=%u,queue_size=%u,iface=%s,mac=%02x:%02x:%02x:%02x:%02x:%02x",
+		"vhost-net,queues=%u,queue_size=%d,iface=%s,mac=%02x:%02x:%02x:%02x:%02x:%02x",
 		s->worker_count,
 		VHOST_QUEUE_SIZE,
 		s->host_interface,
