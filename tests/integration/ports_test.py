@@ -180,9 +180,10 @@ def restarts():
 class Peer:
     """sealane-load at the other side of the memif."""
 
-    def __init__(self, path, seconds, rate="20k"):
+    def __init__(self, a, path, seconds, rate="20k"):
         words = [LOAD, "memif", path, "--to", f"{box.OWN}:7001", "--events", cli.EDITS, "--rate", rate, "--number", "n"]
         words += ["--duration", str(seconds), "--warm-up", "0", "--distinct", "1k", "--memory", "64", "-o", "json"]
+        words += ["--counters", str(a.dataplane.pid)]  # it waits for what it sent: at its end the shared memory is gone
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def offered(self):
@@ -197,7 +198,7 @@ class Peer:
 
 def run_peer(a, path):
     before = events_in(a)
-    offered = Peer(path, 0.4).offered()
+    offered = Peer(a, path, 0.4).offered()
     arrived = box.wait_until(lambda: events_in(a) - before == OFFERED, 5)
     check("memif: all that is offered arrives", offered == OFFERED and arrived, (offered, stream(a)))
 
@@ -212,9 +213,9 @@ def memif():
     a.start_dataplane()
     check("memif: control and dataplane start", a.wait_for_epoch(), a.text_of_logs())
     run_peer(a, path)
-    for _ in range(3):
+    for _ in range(2):
         before = events_in(a)
-        other = Peer(path, 20, "50k")
+        other = Peer(a, path, 20, "50k")
         box.wait_until(lambda: events_in(a) > before, 5)
         other.kill()
         check("memif: a peer that dies does no harm", events_in(a) > before and a.dataplane.poll() is None, a.text_of_logs()[-3000:])
