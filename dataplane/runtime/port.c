@@ -39,14 +39,17 @@ static void unmap(struct rte_mempool_memhdr *part, void *unused)
  * EAL without huge pages has small ones, and every frame is on one of its own. Ours are huge as the kernel finds some,
  * and frames lie across them.
  */
-static int populate(struct rte_mempool *pool)
+static int populate(struct rte_mempool *pool, uint32_t memory_mib)
 {
 	size_t one = (size_t)pool->header_size + pool->elt_size + pool->trailer_size;
 	// Rounded up, and one more: pages that are not whole at both ends stay small.
 	size_t size = (pool->size * one + 2 * HUGE_PAGE) & ~(size_t)(HUGE_PAGE - 1);
-	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *memory;
 	int count;
 
+	if (size >> 20 > memory_mib)
+		return -ENOMEM;
+	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
 		return -ENOMEM;
 	// Events are in there as they come: not in core files.
@@ -85,7 +88,7 @@ static struct rte_mempool *make_pool(const struct settings *s, uint16_t room)
 	if (rte_mempool_set_ops_byname(pool, "stack", NULL) != 0)
 		(void)rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), NULL);
 	rte_pktmbuf_pool_init(pool, &private);
-	count = is_own ? populate(pool) : rte_mempool_populate_default(pool);
+	count = is_own ? populate(pool, s->memory_mib) : rte_mempool_populate_default(pool);
 	if (count < (int)s->frames) {
 		rte_mempool_free(pool);
 		rte_errno = ENOMEM;
@@ -114,7 +117,7 @@ static enum sl_status make_frames(const struct settings *s, struct port *port, s
 		room,
 		rte_strerror(rte_errno)
 	);
-	problem_remedy(p, "raise memory, or lower frames, in sealane.yaml");
+	problem_remedy(p, "raise memory_mib, or lower frames, in sealane.yaml");
 	return SL_E_NOMEM;
 }
 

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 enum {
-	PIECES_MAX = 16,     // of one frame
-	QUIET_NS = 50 * 1000 // between looks at a queue that was empty: each is a system call
+	PIECES_MAX = 16,      // of one frame
+	QUIET_NS = 100 * 1000 // between looks at a queue that was empty: each is a system call
 };
 
 enum sl_status tap_open(

@@ -7,6 +7,7 @@ Reserves some and gives them back at the end. Needs root, for that and for netwo
 import atexit
 import os
 import re
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -40,19 +41,24 @@ def pages(name):
     return int(cli.read(PAGES + name))
 
 
+def reserved():
+    """Without those that are only there until who has them ends."""
+    return pages("nr_hugepages") - pages("surplus_hugepages")
+
+
 def change(count):
     """So many pages more or less; others may change the number at the same time."""
     with open(PAGES + "nr_hugepages", "w", encoding="ascii") as file:
-        file.write(str(max(0, pages("nr_hugepages") + count)))
+        file.write(str(max(0, reserved() + count)))
 
 
 def reserve():
     """Is there enough now?"""
     if not os.path.exists(PAGES):
         return False
-    before = pages("nr_hugepages")
+    before = reserved()
     change(4 * ENOUGH)  # tables of keys take some, too
-    atexit.register(change, before - pages("nr_hugepages"))
+    atexit.register(change, before - reserved())
     return pages("free_hugepages") >= ENOUGH
 
 
@@ -98,13 +104,30 @@ def run(what, settings, line, is_huge, before=()):
     a.remove()
 
 
+def refuse(what, settings):
+    """More frames than memory_mib has room for."""
+    a = box.Appliance(cli.scratch(), STREAMS, settings={"frames": 16384, "memory_mib": 64, **settings}, files=FILES)
+    a.start_control()
+    a.start_dataplane()
+    try:
+        code = a.dataplane.wait(15)
+    except subprocess.TimeoutExpired:
+        code = None
+    text = cli.read(os.path.join(a.folder, "dataplane.log")).decode()
+    good = code == 1 and "no memory for 16384 frames" in text and "raise memory_mib" in text
+    check(f"{what}: no more than memory_mib is taken", good, (code, text))
+    a.remove()
+
+
 if reserve():
     run("huge pages", {}, r"in huge pages;", True)
+    refuse("huge pages", {})
     before = ["unshare", "-m", "--propagation", "private", "sh", "-c", FALSE_VHOST, "sh"]
     run("vhost-net that fails", {}, r"served by system calls: /dev/vhost-net", True, before)
     free = pages("free_hugepages") * PAGE_MIB
-    run("too few of them", {"memory_mib": free + 64}, r"MiB of huge pages are free .* small pages are used\n(?s:.*)in small pages;", False)
+    run("too few of them", {"memory_mib": free + 1024}, r"MiB of huge pages are free .* small pages are used\n(?s:.*)in small pages;", False)
 else:
     print(f"this machine has not {ENOUGH} huge pages to give: only the start without them is tested")
 run("none wanted", {"huge_pages": "never"}, r"^sealane-dataplane: memory: \d+ MiB .* in small pages;", False)
+refuse("none wanted", {"huge_pages": "never"})
 checks.end()
