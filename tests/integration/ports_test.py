@@ -114,6 +114,16 @@ def send_all(a, lines):
     return box.wait_until(lambda: a.delivered() - before >= len(lines), 10)
 
 
+# What a dataplane holds as long as it lives.
+CLAIM = """
+import socket, sys
+held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+held.bind("\\0sealane-dataplane/port")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
 def af_xdp():
     few, more = edits[:2000] + [long_event(8000)], edits[2000:3000] + [long_event(3000)]
     own = box.CAPABILITIES
@@ -140,6 +150,18 @@ def af_xdp():
     a.start_control()
     code, text = last_words(a)
     check("af_xdp: an MTU beyond a page is refused", code == 1 and "MTU of 9000" in text and "mtu 1500" in text, (code, text))
+    a.in_box("ip", "link", "set", "port", "mtu", "1500")
+    words = ["ip", "netns", "exec", a.box, sys.executable, "-c", CLAIM]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        code, text = last_words(a)
+        other.stdin.close()
+    check("af_xdp: another dataplane's interface is left to it", code == 1 and "port of another dataplane" in text, (code, text))
+    a.stop(a.control)
+    cli.write_definition(a.config, {**json.loads(cli.read(a.config)), "worker_cores": ["any", "any"]})
+    a.start_control()
+    code, text = last_words(a)
+    check("af_xdp: a port of fewer queues than workers is refused", code == 1 and "2 workers want one each" in text, (code, text))
     a.remove()
     box.CAPABILITIES = own
     check("af_xdp: opened, all is as it was", sorted(a.opened("edits")) == sorted(few + more))
