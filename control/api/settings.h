@@ -35,13 +35,13 @@ struct settings {
 	uint32_t egress_core;                       // likewise
 	uint32_t rx_descriptors;
 	uint32_t frames;         // mbufs
-	uint32_t memory_mib;     // without huge pages: of EAL
+	uint32_t memory_mib;     // of EAL, in huge pages or small ones
 	uint32_t parcels;        // a worker and stream
 	uint32_t parcel_bytes;   // of one output room
 	uint32_t idle_us_max;    // longest sleep of an idle worker; 0 = never sleeps
 	uint32_t flush_us;       // oldest row that waits in a parcel
 	uint32_t commit_ms;      // between two commits of the sinks
-	uint32_t use_huge_pages; // 0 never, 1 when there are any
+	uint32_t use_huge_pages; // 0 never, 1 when enough are free
 	char state_directory[SETTINGS_PATH_MAX]; // checkpoint
 	char eal_prefix[SETTINGS_TEXT_MAX];
 };

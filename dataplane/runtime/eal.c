@@ -1,6 +1,5 @@
 #include "dataplane/runtime/eal.h"
 
-#include "dataplane/runtime/interface.h"
 #include "dataplane/runtime/notice.h"
 
 #include <rte_eal.h>
@@ -17,7 +16,6 @@
 enum {
 	ARGUMENTS_MAX = 24,
 	ARGUMENT_MAX = 512,
-	AF_PACKET_FRAMES_MIN = 1024, // of the kernel's receive ring
 };
 
 /** The command line that EAL wants, made from settings. */
@@ -28,9 +26,7 @@ struct arguments {
 };
 
 static bool is_started;
-static bool has_huge_pages;
-static const char *port_device;
-static const char *exception_device;
+static uint32_t huge_mib; // that memory takes of huge pages; 0 = none
 
 static void PRINTF_LIKE(2, 3) put(struct arguments *a, const char *format, ...)
 {
@@ -45,120 +41,79 @@ static void PRINTF_LIKE(2, 3) put(struct arguments *a, const char *format, ...)
 	a->count++;
 }
 
-static bool find_free_huge_pages(void)
+/** Read one number of sysfs; 0 when it can not be read. */
+static uint64_t read_number(const char *directory, const char *name)
 {
-	unsigned long total = 0;
+	unsigned long long number = 0;
+	char path[256];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return 0;
+	if (fscanf(file, "%llu", &number) != 1)
+		number = 0;
+	fclose(file);
+	return number;
+}
+
+/**
+ * Memory to take from huge pages: all of memory_mib in whole pages, or nothing. Too few of them would be an error in
+ * the midst of a start, and small pages do as well.
+ */
+static uint32_t choose_huge_mib(const struct settings *s)
+{
+	static const char pages[] = "/sys/kernel/mm/hugepages/hugepages-";
+	uint64_t chosen = 0;
+	uint64_t most = 0;
 	glob_t found;
 
-	if (glob("/sys/kernel/mm/hugepages/*/free_hugepages", 0, NULL, &found) != 0)
-		return false;
+	if (s->use_huge_pages == 0
+	    || glob("/sys/kernel/mm/hugepages/hugepages-*kB", 0, NULL, &found) != 0)
+		return 0;
 	for (size_t i = 0; i < found.gl_pathc; i++) {
-		FILE *file = fopen(found.gl_pathv[i], "re");
-		unsigned long free_pages = 0;
+		uint64_t kib = strtoull(found.gl_pathv[i] + strlen(pages), NULL, 10);
+		uint64_t count = read_number(found.gl_pathv[i], "free_hugepages");
+		uint64_t wanted = kib == 0 ? 0 : (((uint64_t)s->memory_mib << 10) + kib - 1) / kib;
 
-		if (file == NULL)
-			continue;
-		if (fscanf(file, "%lu", &free_pages) == 1)
-			total += free_pages;
-		fclose(file);
+		if (count != 0 && count >= wanted && wanted * kib > chosen)
+			chosen = wanted * kib;
+		if (count * kib > most)
+			most = count * kib;
 	}
 	globfree(&found);
-	return total != 0;
+	if (chosen == 0 && most != 0)
+		notice("memory: %llu MiB of huge pages are free and memory_mib is %u: small pages "
+		       "are used",
+		       (unsigned long long)most >> 10,
+		       s->memory_mib);
+	return (uint32_t)(chosen >> 10);
 }
 
-static uint32_t power_of_two(uint32_t n)
+/** No more than this of huge pages: they are others' too. One number for each node of memory. */
+static void put_limit(struct arguments *a, uint32_t mib)
 {
-	uint32_t p = 1;
+	char text[ARGUMENT_MAX];
+	int size = snprintf(text, sizeof(text), "--socket-limit=%u", mib);
 
-	while (p < n)
-		p *= 2;
-	return p;
-}
-
-/** The driver lets the kernel join IPv4 fragments, so that a frame may be longer than the interface's MTU. */
-static void put_af_packet(struct arguments *a, const struct settings *s)
-{
-	uint32_t frames = power_of_two(
-		s->rx_descriptors < AF_PACKET_FRAMES_MIN ? AF_PACKET_FRAMES_MIN : s->rx_descriptors
-	);
-
-	port_device = "net_af_packet0";
-	put(a,
-	    "--vdev=net_af_packet0,iface=%s,qpairs=%u,framesz=%u,blocksz=%u,framecnt=%u",
-	    s->port_device,
-	    s->worker_count,
-	    EAL_AF_PACKET_SLOT,
-	    EAL_AF_PACKET_SLOT,
-	    frames);
-}
-
-static enum sl_status put_port(struct arguments *a, const struct settings *s, struct problem *p)
-{
-	uint32_t mtu = 0;
-
-	switch ((enum settings_port_kind)s->port_kind) {
-	case SETTINGS_PORT_AF_PACKET:
-		SL_TRY(interface_mtu(s->port_device, &mtu, p));
-		put_af_packet(a, s);
-		return SL_OK;
-	case SETTINGS_PORT_AF_XDP:
-		SL_TRY(interface_mtu(s->port_device, &mtu, p));
-		port_device = "net_af_xdp0";
-		put(a,
-		    "--vdev=net_af_xdp0,iface=%s,start_queue=0,queue_count=%u",
-		    s->port_device,
-		    s->worker_count);
-		return SL_OK;
-	case SETTINGS_PORT_MEMIF:
-		port_device = "net_memif0";
-		put(a,
-		    "--vdev=net_memif0,role=server,id=0,socket-abstract=no,mac=02:00:00:00:00:02,"
-		    "socket=%s",
-		    s->port_device);
-		return SL_OK;
-	case SETTINGS_PORT_PCAP:
-		port_device = "net_pcap0";
-		put(a, "--vdev=net_pcap0,rx_pcap=%s", s->port_device);
-		return SL_OK;
-	case SETTINGS_PORT_PCI:
-		port_device = s->port_device;
-		put(a, "--allow=%s", s->port_device);
-		return SL_OK;
-	case SETTINGS_PORT_RING:
-		port_device = NULL;
-		return SL_OK;
-	}
-	return problem_set(p, SL_E_INVALID, "port.kind %u is unknown", s->port_kind);
-}
-
-static void put_exception(struct arguments *a, const struct settings *s)
-{
-	exception_device = NULL;
-	if (s->host_interface[0] == '\0')
-		return;
-	if (has_huge_pages && access("/dev/vhost-net", R_OK | W_OK) == 0) {
-		exception_device = "virtio_user0";
-		put(a,
-		    "--vdev=virtio_user0,path=/dev/vhost-net,queues=%u,queue_size=1024,iface=%s",
-		    s->worker_count,
-		    s->host_interface);
-		return;
-	}
-	exception_device = "net_tap0";
-	put(a, "--vdev=net_tap0,iface=%s", s->host_interface);
+	for (uint32_t node = 1; node < RTE_MAX_NUMA_NODES; node++)
+		size += snprintf(text + size, sizeof(text) - (size_t)size, ",%u", mib);
+	put(a, "%s", text);
 }
 
 static void put_memory(struct arguments *a, const struct settings *s)
 {
-	if (has_huge_pages) {
+	if (huge_mib != 0) {
 		put(a, "--in-memory");
 		put(a, "--single-file-segments");
+		put_limit(a, huge_mib);
 	} else {
 		put(a, "--no-huge");
 		put(a, "--no-shconf");
-		put(a, "-m");
-		put(a, "%u", s->memory_mib);
 	}
+	put(a, "-m");
+	put(a, "%u", huge_mib != 0 ? huge_mib : s->memory_mib);
 	put(a, "--file-prefix=%s", s->eal_prefix[0] != '\0' ? s->eal_prefix : "sealane");
 }
 
@@ -170,10 +125,28 @@ static int first_core(const cpu_set_t *cores)
 	return 0;
 }
 
+static enum sl_status init(struct arguments *a, struct problem *p)
+{
+	if (rte_eal_init(a->count, a->word) >= 0)
+		return SL_OK;
+	(void)!problem_set(
+		p,
+		SL_E_UNSUPPORTED,
+		"the packet runtime does not start: %s",
+		rte_strerror(rte_errno)
+	);
+	problem_remedy(
+		p,
+		"look at memory_mib, huge_pages and device in sealane.yaml, and at the limits of "
+		"the process"
+	);
+	return SL_E_UNSUPPORTED;
+}
+
 enum sl_status eal_start(const struct settings *s, struct problem *ret_problem)
 {
 	struct arguments *a = calloc(1, sizeof(*a));
-	enum sl_status status = SL_E_NOMEM;
+	enum sl_status status;
 	cpu_set_t cores;
 
 	if (is_started) {
@@ -185,34 +158,18 @@ enum sl_status eal_start(const struct settings *s, struct problem *ret_problem)
 		free(a);
 		return problem_set(ret_problem, SL_E_NOMEM, "no memory for DPDK's arguments");
 	}
-	has_huge_pages = s->use_huge_pages != 0 && find_free_huge_pages();
+	huge_mib = choose_huge_mib(s);
 	put(a, "sealane-dataplane");
 	put(a, "--no-telemetry");
 	put(a, "--log-level=*:error");
-	// It complains about traffic classes that nobody asked for.
-	put(a, "--log-level=pmd.net.tap:critical");
 	put(a, "-l");
 	put(a, "%d", first_core(&cores));
 	put_memory(a, s);
-	if (s->port_kind != SETTINGS_PORT_PCI)
+	if (s->port_kind == SETTINGS_PORT_PCI)
+		put(a, "--allow=%s", s->port_device);
+	else
 		put(a, "--no-pci");
-	status = put_port(a, s, ret_problem);
-	if (status == SL_OK) {
-		put_exception(a, s);
-		if (rte_eal_init(a->count, a->word) < 0) {
-			status = problem_set(
-				ret_problem,
-				SL_E_UNSUPPORTED,
-				"the packet runtime does not start: %s",
-				rte_strerror(rte_errno)
-			);
-			problem_remedy(
-				ret_problem,
-				"look at port, host_interface and memory in sealane.yaml, and at "
-				"the capabilities of the process"
-			);
-		}
-	}
+	status = init(a, ret_problem);
 	is_started = status == SL_OK;
 	// EAL has bound the calling thread to its main core; threads made from now on must not inherit that.
 	if (sched_setaffinity(0, sizeof(cores), &cores) != 0)
@@ -222,22 +179,12 @@ enum sl_status eal_start(const struct settings *s, struct problem *ret_problem)
 		       "beside it as streams need them",
 		       s->memory_mib,
 		       s->frames,
-		       has_huge_pages ? "huge" : "small");
+		       huge_mib != 0 ? "huge" : "small");
 	free(a);
 	return status;
 }
 
 bool eal_has_huge_pages(void)
 {
-	return has_huge_pages;
-}
-
-const char *eal_exception_device(void)
-{
-	return exception_device;
-}
-
-const char *eal_port_device(void)
-{
-	return port_device;
+	return huge_mib != 0;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "dataplane/runtime/port.h"
+#include "dataplane/runtime/tap.h"
 
 struct rte_mbuf;
 
@@ -8,7 +9,9 @@ struct rte_mbuf;
 // interface of the kernel, named by settings.host_interface, with the port's MAC.
 
 struct exception {
-	uint16_t id;
+	struct tap tap;             // by which it is served, or
+	const char *device;         // DPDK's name of a device that serves it; NULL = none does
+	uint16_t id;                // of that
 	uint32_t mtu;               // of the interface: longer frames are cut into fragments
 	struct rte_mempool *frames; // the port's
 	bool is_open;
@@ -33,7 +36,8 @@ uint32_t exception_put(
 
 /** The kernel's frames out by the port. @return frames sent */
 uint32_t exception_forward(
-	const struct exception *exception,
+	struct exception *exception,
 	const struct port *port,
-	uint16_t queue
+	uint16_t queue,
+	uint64_t now_ns
 );

@@ -1,5 +1,6 @@
 #include "dataplane/runtime/port.h"
 
+#include "dataplane/runtime/device.h"
 #include "dataplane/runtime/eal.h"
 #include "dataplane/runtime/interface.h"
 
@@ -38,14 +39,17 @@ static void unmap(struct rte_mempool_memhdr *part, void *unused)
  * EAL without huge pages has small ones, and every frame is on one of its own. Ours are huge as the kernel finds some,
  * and frames lie across them.
  */
-static int populate(struct rte_mempool *pool)
+static int populate(struct rte_mempool *pool, uint32_t memory_mib)
 {
 	size_t one = (size_t)pool->header_size + pool->elt_size + pool->trailer_size;
 	// Rounded up, and one more: pages that are not whole at both ends stay small.
 	size_t size = (pool->size * one + 2 * HUGE_PAGE) & ~(size_t)(HUGE_PAGE - 1);
-	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *memory;
 	int count;
 
+	if (size >> 20 > memory_mib)
+		return -ENOMEM;
+	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
 		return -ENOMEM;
 	// Events are in there as they come: not in core files.
@@ -57,11 +61,10 @@ static int populate(struct rte_mempool *pool)
 	return count;
 }
 
-/** A device that reads and writes frames itself does not follow them across pages. */
+/** A card that reads and writes frames itself does not follow them across pages. */
 static bool has_own_memory(const struct settings *s)
 {
-	return !eal_has_huge_pages() && s->port_kind != SETTINGS_PORT_PCI
-		&& s->port_kind != SETTINGS_PORT_AF_XDP;
+	return !eal_has_huge_pages() && s->port_kind != SETTINGS_PORT_PCI;
 }
 
 /** Frames of so many bytes. The last one back is the first one out, where EAL can: few are hot instead of all cold. */
@@ -85,7 +88,7 @@ static struct rte_mempool *make_pool(const struct settings *s, uint16_t room)
 	if (rte_mempool_set_ops_byname(pool, "stack", NULL) != 0)
 		(void)rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), NULL);
 	rte_pktmbuf_pool_init(pool, &private);
-	count = is_own ? populate(pool) : rte_mempool_populate_default(pool);
+	count = is_own ? populate(pool, s->memory_mib) : rte_mempool_populate_default(pool);
 	if (count < (int)s->frames) {
 		rte_mempool_free(pool);
 		rte_errno = ENOMEM;
@@ -100,7 +103,7 @@ static enum sl_status make_frames(const struct settings *s, struct port *port, s
 	uint32_t room = port->mtu + FRAME_EXTRA;
 
 	if (s->port_kind == SETTINGS_PORT_AF_PACKET)
-		room = EAL_AF_PACKET_SLOT + FRAME_EXTRA;
+		room = DEVICE_SLOT_AF_PACKET + FRAME_EXTRA;
 	if (room < FRAME_ROOM_MIN)
 		room = FRAME_ROOM_MIN;
 	port->frames = make_pool(s, (uint16_t)(room + RTE_PKTMBUF_HEADROOM));
@@ -114,7 +117,7 @@ static enum sl_status make_frames(const struct settings *s, struct port *port, s
 		room,
 		rte_strerror(rte_errno)
 	);
-	problem_remedy(p, "raise memory, or lower frames, in sealane.yaml");
+	problem_remedy(p, "raise memory_mib, or lower frames, in sealane.yaml");
 	return SL_E_NOMEM;
 }
 
@@ -148,13 +151,38 @@ static enum sl_status make_ring_port(struct port *port, struct problem *p)
 
 static enum sl_status find_device(const struct settings *s, struct port *port, struct problem *p)
 {
+	const char *name = s->port_device;
+
 	if (s->port_kind == SETTINGS_PORT_RING)
 		return make_ring_port(port, p);
-	if (rte_eth_dev_get_port_by_name(eal_port_device(), &port->id) == 0)
+	if (s->port_kind != SETTINGS_PORT_PCI) {
+		SL_TRY(device_make_port(s, &port->device, p));
+		name = port->device;
+	}
+	if (rte_eth_dev_get_port_by_name(name, &port->id) == 0)
 		return SL_OK;
 	(void)!problem_set(p, SL_E_NOT_FOUND, "port: there is no device %s", s->port_device);
 	problem_remedy(p, "a NIC is bound to vfio-pci before it is used by its PCI address");
 	return SL_E_NOT_FOUND;
+}
+
+/** XDP has frames of one page and no longer. */
+static enum sl_status check_mtu(const struct port *port, const char *name, struct problem *p)
+{
+	struct rte_eth_dev_info info;
+
+	if (rte_eth_dev_info_get(port->id, &info) != 0 || port->mtu <= info.max_mtu)
+		return SL_OK;
+	(void)!problem_set(
+		p,
+		SL_E_UNSUPPORTED,
+		"interface \"%s\" has an MTU of %u bytes; af_xdp takes up to %u",
+		name,
+		port->mtu,
+		info.max_mtu
+	);
+	problem_remedy(p, "ip link set %s mtu %u, or port: af_packet", name, PORT_MTU);
+	return SL_E_UNSUPPORTED;
 }
 
 /** What the device can do of what we want. */
@@ -228,6 +256,21 @@ enum sl_status port_start_device(
 	return SL_OK;
 }
 
+static enum sl_status start_port(const struct settings *s, struct port *port, struct problem *p)
+{
+	enum sl_status status =
+		port_start_device(port->id, s, port->frames, &port->has_checksums, p);
+
+	if (status != SL_OK && s->port_kind == SETTINGS_PORT_AF_XDP && p->remedy[0] == '\0')
+		problem_remedy(
+			p,
+			"af_xdp takes CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW, a kernel from 5.10 "
+			"and a "
+			"driver with XDP; libbpf's lines above say what was missing"
+		);
+	return status;
+}
+
 enum sl_status port_open(
 	const struct settings *s,
 	struct port *ret_port,
@@ -243,8 +286,10 @@ enum sl_status port_open(
 		SL_TRY(interface_mtu(s->port_device, &port.mtu, ret_problem));
 	else if (rte_eth_dev_get_mtu(port.id, &mtu) == 0 && mtu >= PORT_MTU)
 		port.mtu = mtu;
+	if (s->port_kind == SETTINGS_PORT_AF_XDP)
+		SL_TRY(check_mtu(&port, s->port_device, ret_problem));
 	SL_TRY(make_frames(s, &port, ret_problem));
-	SL_TRY(port_start_device(port.id, s, port.frames, &port.has_checksums, ret_problem));
+	SL_TRY(start_port(s, &port, ret_problem));
 	if (rte_eth_macaddr_get(port.id, &mac) == 0)
 		memcpy(port.mac, mac.addr_bytes, sizeof(port.mac));
 	// The kernel's hosts behind the exception path listen to more than our own address: neighbour discovery.
@@ -263,6 +308,7 @@ void port_close(struct port *port)
 		rte_ring_free(port->in[q]);
 		rte_ring_free(port->out[q]);
 	}
+	device_remove(port->device);
 	rte_mempool_free(port->frames);
 	*port = (struct port){0};
 }

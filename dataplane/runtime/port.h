@@ -21,6 +21,7 @@ enum {
 struct port {
 	uint16_t id;
 	uint16_t queue_count;
+	const char *device; // DPDK's name of one that we made; NULL = not ours to remove
 	uint32_t mtu;
 	uint8_t mac[6];
 	bool has_checksums;         // the device verifies them; each frame says with what result

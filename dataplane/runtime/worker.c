@@ -101,8 +101,9 @@ static void send_acks(struct worker *w)
 
 static void send_out(struct worker *w)
 {
-	uint32_t forwarded =
-		exception_forward(w->shift->exception, w->shift->port, (uint16_t)w->index);
+	uint32_t forwarded = exception_forward(
+		w->shift->exception, w->shift->port, (uint16_t)w->index, w->intake.now_ns
+	);
 
 	wire_flush(&w->wire);
 	if (w->wire.sent + forwarded != w->sent) {

@@ -20,7 +20,7 @@ struct rte_rcu_qsbr;
 struct shift {
 	const struct settings *settings;
 	const struct port *port;
-	const struct exception *exception;
+	struct exception *exception;
 	struct kernel_rows *kernel_rows; // worker 0 takes from it; NULL = none
 	struct datagram_server *server;
 	struct key_maker *maker;

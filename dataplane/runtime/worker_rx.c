@@ -321,6 +321,33 @@ static void give_to_kernel(struct worker *w, struct rte_mbuf *frames[], uint32_t
 	tally(&w->rest->frame_drop[FRAME_DROP_KERNEL_BUSY], count - taken);
 }
 
+/**
+ * A capture file waits for us, as a wire would not: it is read when there is a policy, and room for all that a burst
+ * can bring. So nothing of it is dropped, however fast it is read.
+ */
+static bool may_read_capture(const struct worker *w)
+{
+	if (w->epoch == NULL
+	    || !key_maker_has_room(w->shift->maker, w->shift->settings->worker_count))
+		return false;
+	for (uint32_t s = 0; s < w->epoch->stream_count; s++)
+		if (w->epoch->lane[w->index][s].pool->free_count == 0)
+			return false;
+	return true;
+}
+
+/** Frames of a capture file went to another card: those to one host are to us. */
+static void readdress(const struct worker *w, struct rte_mbuf *const frames[], uint32_t count)
+{
+	for (uint32_t n = 0; n < count; n++) {
+		uint8_t *target = rte_pktmbuf_mtod(frames[n], uint8_t *);
+
+		if (rte_pktmbuf_data_len(frames[n]) >= sizeof(w->shift->port->mac)
+		    && (target[0] & 1) == 0)
+			memcpy(target, w->shift->port->mac, sizeof(w->shift->port->mac));
+	}
+}
+
 /** Without a policy there are no events: all is the kernel's. */
 static uint32_t receive_frames(struct worker *w)
 {
@@ -334,6 +361,8 @@ static uint32_t receive_frames(struct worker *w)
 	probe_mark(&w->intake.clock, PROBE_POLL);
 	if (count == 0)
 		return 0;
+	if (w->shift->settings->port_kind == SETTINGS_PORT_PCAP)
+		readdress(w, frames, count);
 	tally(&w->rest->value[COUNTER_FRAMES_IN], count);
 	if (w->epoch != NULL)
 		kernel_count = sort_frames(w, frames, count, kernel, ours, &our_count);
@@ -393,6 +422,8 @@ bool worker_receive(struct worker *w)
 	uint32_t count;
 
 	w->intake.now_ns = clock_monotonic_ns();
+	if (w->shift->settings->port_kind == SETTINGS_PORT_PCAP && !may_read_capture(w))
+		return false;
 	count = receive_frames(w);
 	if (w->shift->kernel_rows != NULL && w->index == 0)
 		count += receive_rows(w);

@@ -125,8 +125,8 @@ class Appliance:
     def start_control(self):
         self.control = self._start("control", CONTROL, "-c", self.config)
 
-    def start_dataplane(self):
-        """As a user of its own, with the capabilities that it needs and no others."""
+    def start_dataplane(self, *before):
+        """As a user of its own, with the capabilities that it needs and no others. `before` are words of a command that starts it."""
         user = ["setpriv", "--reuid", USER, "--regid", USER, "--clear-groups", "--no-new-privs"]
         user += ["--inh-caps", CAPABILITIES, "--ambient-caps", CAPABILITIES, "--bounding-set", CAPABILITIES]
         for name in ("data", "state"):
@@ -134,7 +134,7 @@ class Appliance:
             os.chown(os.path.join(self.folder, name), int(USER), int(USER))
         os.chmod(self.folder, 0o711)
         self.dataplane = self._start(
-            "dataplane", *user, DATAPLANE, "--control", os.path.join(self.folder, "run/dataplane.sock")
+            "dataplane", *before, *user, DATAPLANE, "--control", os.path.join(self.folder, "run/dataplane.sock")
         )
 
     def start(self):
@@ -143,9 +143,11 @@ class Appliance:
         return self.wait_for_policy()
 
     def wait_for_policy(self):
-        return wait_until(self.has_interface) and wait_until(
-            lambda: (self.report().get("dataplane") or {}).get("epoch", 0) > 0
-        )
+        return wait_until(self.has_interface) and self.wait_for_epoch()
+
+    def wait_for_epoch(self):
+        """For a dataplane at work, whose interface is as it was left."""
+        return wait_until(lambda: (self.report().get("dataplane") or {}).get("epoch", 0) > 0)
 
     def delivered(self):
         return sum(s["sink"]["rows_delivered"] for s in self.report().get("streams", []))
@@ -172,6 +174,27 @@ class Appliance:
 
     def send(self, port, lines, rate=8000, address=OWN):
         self.in_neighbour(sys.executable, "-c", SENDER, address, port, rate, input=b"\n".join(lines) + b"\n")
+
+    def ping(self, address, size, namespace=None):
+        """None when all pings are answered, else what was said."""
+        words = ["ping", "-c", "3", "-i", "0.1", "-W", "2", "-s", str(size), address]
+        done = subprocess.run(
+            ["ip", "netns", "exec", namespace or self.neighbour, *words], capture_output=True, text=True
+        )
+        return None if " 0% packet loss" in done.stdout else done.stdout + done.stderr
+
+    def opened(self, name):
+        """Events of a stream's files, in their order, opened with the vault's keys."""
+        lines = []
+        directory = os.path.join(self.folder, "data", name)
+        for file in sorted(os.listdir(directory)) if os.path.isdir(directory) else []:
+            if file.startswith("."):
+                continue
+            result = cli.run("open", os.path.join(directory, file), "--vault", os.path.join(self.folder, "vault"))
+            if result.code != cli.DONE:
+                raise RuntimeError(f"{file} does not open: {result.text}")
+            lines += result.out.splitlines()
+        return lines
 
     def stop(self, process, number=signal.SIGTERM, timeout=30):
         """End a process; its exit code."""
