@@ -135,6 +135,15 @@ const struct door_stream *door_find_stream(
 /** End a session. Under the door's lock; takes the session's. */
 void session_end(struct datagram_server *server, uint32_t index);
 
+/** The time of a restored session that was not heard of yet begins now, in the process that knows of it. Under its lock. */
+static inline void session_start_time(struct session *s, int64_t now_ms)
+{
+	if (!s->is_restored)
+		return;
+	s->is_restored = false;
+	s->heard_ms = now_ms;
+}
+
 /** End all sessions unheard of for longer than the options say. Under the door's lock. */
 void sessions_end_idle(struct datagram_server *server);
 
