@@ -63,6 +63,7 @@ enum sl_status sender_new(
 	s->building = SLOT_NONE;
 	s->pace.burst = BURST_FIRST;
 	s->pace.rto_us = s->options.resend_us != 0 ? s->options.resend_us : FIRST_RTO_US;
+	s->secrets->is_here = true;
 	memcpy(s->secrets->client_key, options->client_key, WIRE_KEY_SIZE);
 	bytes_wipe(s->options.client_key, sizeof(s->options.client_key));
 	wire_hello_key(engine, options->client_key, options->client_id, s->secrets->hello_key);
@@ -199,6 +200,11 @@ enum sender_state sender_state(const struct sender *s)
 enum sender_refusal sender_refusal(const struct sender *s)
 {
 	return s->refusal;
+}
+
+bool sender_is_forked(const struct sender *s)
+{
+	return !s->secrets->is_here;
 }
 
 bool sender_is_empty(const struct sender *s)

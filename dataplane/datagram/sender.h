@@ -102,5 +102,7 @@ uint64_t sender_wake_us(const struct sender *sender);
 
 enum sender_state sender_state(const struct sender *sender);
 enum sender_refusal sender_refusal(const struct sender *sender);
+/** This is a forked child's copy: it has no keys, sends nothing and takes nothing in. */
+bool sender_is_forked(const struct sender *sender);
 bool sender_is_empty(const struct sender *sender); // all that was offered is acknowledged
 void sender_get_stats(const struct sender *sender, struct sender_stats *ret_stats);

@@ -59,6 +59,7 @@ struct sender {
 		uint8_t client_key[WIRE_KEY_SIZE];
 		uint8_t hello_key[WIRE_KEY_SIZE];
 		struct wire_session_keys keys;
+		bool is_here; // reads as zero in a forked child, as the keys do
 	} * secrets;
 	enum sender_state state;
 	enum sender_refusal refusal;

@@ -139,6 +139,9 @@ static void take_ack(struct sender *s, struct view datagram, uint64_t now_us)
 
 void sender_receive(struct sender *s, struct view datagram, uint64_t now_us)
 {
+	// Under zeros anybody may have made it.
+	if (sender_is_forked(s))
+		return;
 	switch (wire_kind_of(datagram.bytes, datagram.size)) {
 	case WIRE_WELCOME:
 		take_welcome(s, datagram, now_us);

@@ -4,6 +4,8 @@
 #include "tests/support/plane_builder.h"
 
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 // A sender, a server and a clock of our own; every datagram goes by hand.
 
@@ -418,6 +420,54 @@ static void old_acknowledgements_change_no_credit(void)
 	end_scene(&s);
 }
 
+/** A child's copy has no keys: what it sent would be sealed with zeros, by a sequence that the parent uses too. */
+static void a_forked_copy_sends_nothing(void)
+{
+	struct scene s = new_scene("alice", 1, (struct sender_options){0}, 10);
+	pid_t child;
+	int status;
+
+	CHECK(open_session(&s));
+	offer(&s, 1);
+	sender_push(s.sender);
+	child = fork();
+	if (child == 0) {
+		bool is_silent = sender_is_forked(s.sender) && next(&s) == 0;
+
+		s.now_us += 60000000;
+		_exit(is_silent && next(&s) == 0 ? 0 : 1);
+	}
+	CHECK_FATAL(child > 0 && waitpid(child, &status, 0) == child);
+	CHECK(status == 0);
+	CHECK(!sender_is_forked(s.sender));
+	CHECK(next(&s) == WIRE_DATA && deliver(&s) == DATAGRAM_EVENTS);
+	end_scene(&s);
+}
+
+/** Nobody who knows what zeros derive can welcome a copy that was forked before its session began. */
+static void a_forked_copy_is_not_welcomed(void)
+{
+	static const uint8_t zeros[WIRE_KEY_SIZE];
+	struct scene s = new_scene("alice", 1, (struct sender_options){0}, 10);
+	struct wire_welcome welcome = {.head = wire_head_of(WIRE_WELCOME)};
+	struct wire_hello hello;
+	pid_t child;
+	int status;
+
+	CHECK_FATAL(next(&s) == WIRE_HELLO);
+	memcpy(&hello, s.out, sizeof(hello));
+	memcpy(welcome.client_nonce, hello.client_nonce, sizeof(welcome.client_nonce));
+	wire_mac_put(engine, zeros, &welcome, sizeof(welcome));
+	child = fork();
+	if (child == 0) {
+		sender_receive(s.sender, view_of(&welcome, sizeof(welcome)), s.now_us);
+		_exit(sender_state(s.sender) == SENDER_HELLO ? 0 : 1);
+	}
+	CHECK_FATAL(child > 0 && waitpid(child, &status, 0) == child);
+	CHECK(status == 0);
+	end_scene(&s);
+}
+
 static const struct check_test tests[] = {
 	{"options have bounds", options_have_bounds},
 	{"events have bounds", events_have_bounds},
@@ -432,6 +482,8 @@ static const struct check_test tests[] = {
 	{"refusals are told and asked again", refusals_are_told_and_asked_again},
 	{"a full server is told", a_full_server_is_told},
 	{"old acknowledgements change no credit", old_acknowledgements_change_no_credit},
+	{"a forked copy sends nothing", a_forked_copy_sends_nothing},
+	{"a forked copy is not welcomed", a_forked_copy_is_not_welcomed},
 };
 
 int main(void)
