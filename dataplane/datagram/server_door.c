@@ -234,6 +234,7 @@ static uint32_t open_session(
 	const int64_t now_ms = atomic_load_explicit(&server->now_ms, memory_order_relaxed);
 	struct session *s;
 	uint32_t index;
+	bool may_send;
 
 	if (client->session_count >= DATAGRAM_CLIENT_SESSIONS_MAX
 	    && !make_room(server, client, now_ms))
@@ -247,6 +248,7 @@ static uint32_t open_session(
 	s->generation += s->generation == 0;
 	s->names = *names;
 	s->heard_ms = now_ms;
+	s->credit = door_find_stream(&server->door, visit->stream_id, client, &may_send)->credit;
 	memcpy(s->stream_id, visit->stream_id, sizeof(s->stream_id));
 	session_begin(server, index);
 	session_bind(server, engine, index, client);

@@ -30,6 +30,7 @@ struct outlet {
 	uint32_t queued;       // parcels in it
 	uint32_t in_flight;    // wholly offered, not reported
 	uint32_t open_ends;    // datagrams whose first part is offered and whose last part is not
+	uint32_t credit;       // as last given to the stream's clients; 0 at first
 	bool is_dirty;         // something was offered since the last consistent sync
 	bool is_due;           // takes part in the commit under way
 	uint64_t rows_waiting; // of parcels here

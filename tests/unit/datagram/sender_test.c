@@ -231,7 +231,7 @@ static void credit_is_kept(void)
 	for (; next(&s) == WIRE_DATA; sent++)
 		CHECK(deliver(&s) == DATAGRAM_EVENTS);
 	CHECK(sent == 3);
-	datagram_server_credit(s.server, 0);
+	hand_credit(s.server, "edits", 0);
 	for (uint64_t i = 0; i < 3; i++) {
 		s.hand.in.ticket = (struct datagram_ticket){0, s.hand.in.ticket.generation, i};
 		acknowledge(&s);
@@ -242,7 +242,7 @@ static void credit_is_kept(void)
 	(void)deliver(&s);
 	CHECK(next(&s) == 0);
 	s.now_us += 60000;
-	datagram_server_credit(s.server, 2);
+	hand_credit(s.server, "edits", 2);
 	CHECK(next(&s) == WIRE_PING);
 	(void)deliver(&s);
 	CHECK(next(&s) == WIRE_DATA);
@@ -409,7 +409,7 @@ static void old_acknowledgements_change_no_credit(void)
 	size = s.hand.in.answer_size;
 	memcpy(old, s.hand.in.answer, size);
 	CHECK(stats_of(&s).credit == 10);
-	datagram_server_credit(s.server, 2);
+	hand_credit(s.server, "edits", 2);
 	offer(&s, 1);
 	sender_push(s.sender);
 	CHECK(next(&s) == WIRE_DATA && deliver(&s) == DATAGRAM_EVENTS);

@@ -1,3 +1,4 @@
+#include "io/base/clock.h"
 #include "tests/support/check.h"
 #include "tests/support/datagram_hand.h"
 #include "tests/support/plane_builder.h"
@@ -141,7 +142,7 @@ static void *control(void *self)
 	for (uint32_t i = 0; !atomic_load(&has_ended); i++) {
 		if (datagram_server_clients(server, image) != SL_OK)
 			abort();
-		datagram_server_credit(server, i % 3 * 100);
+		hand_credit(server, "edits", i % 3 * 100);
 		sched_yield();
 	}
 	return NULL;
@@ -196,8 +197,64 @@ static void each_datagram_is_taken_by_one(void)
 	free(image);
 }
 
+enum {
+	CHANGES = 20000 // of the credit
+};
+
+static atomic_uint told;    // by the last acknowledgement
+static atomic_uint changes; // made so far
+
+static void *change_credit(void *self)
+{
+	(void)self;
+	for (uint32_t i = 1; i <= CHANGES; i++) {
+		const uint32_t credit = i % 2 * 100;
+		const uint64_t end_ns = clock_monotonic_ns() + UINT64_C(10000000000);
+
+		hand_credit(server, "edits", credit);
+		while (atomic_load(&told) != credit && clock_monotonic_ns() < end_ns)
+			sched_yield();
+		if (atomic_load(&told) != credit)
+			break;
+		atomic_store(&changes, i);
+	}
+	atomic_store(&has_ended, 1);
+	return NULL;
+}
+
+/** A client that was told of no credit waits for this. */
+static void every_change_of_credit_is_told(void)
+{
+	struct engine *engine = new_engine();
+	int64_t now_ms = 2000000;
+	pthread_t thread;
+
+	atomic_store(&has_ended, 0);
+	make_ready(engine);
+	pthread_create(&thread, NULL, change_credit, NULL);
+	while (!atomic_load(&has_ended)) {
+		uint8_t ack[DATAGRAM_ANSWER_MAX];
+		uint32_t session;
+		struct wire_ack head;
+
+		while (datagram_next_ack(server, engine, 0, now_ms, &session, ack) != 0) {
+			memcpy(&head, ack, sizeof(head));
+			if (session == hands[0].session)
+				atomic_store(&told, wire_get32(head.credit));
+		}
+		now_ms++;
+	}
+	pthread_join(thread, NULL);
+	CHECK(atomic_load(&changes) == CHANGES);
+	datagram_server_free(server);
+	engine_free(engine);
+	free(data);
+	free(image);
+}
+
 static const struct check_test tests[] = {
 	{"each datagram is taken by one", each_datagram_is_taken_by_one},
+	{"every change of credit is told", every_change_of_credit_is_told},
 };
 
 CHECK_MAIN("datagram threads")
