@@ -19,6 +19,8 @@ struct sl_client {
 	struct client_socket socket;
 	sl_client_acked_fn *acked;
 	void *acked_self;
+	sl_client_repeat_fn *repeat;
+	void *repeat_self;
 	char error[CLIENT_ERROR_MAX];
 };
 
@@ -33,6 +35,14 @@ static void note_acked(void *self, uint64_t first_event, uint32_t count)
 
 	if (client->acked != NULL)
 		client->acked(client->acked_self, first_event, count);
+}
+
+static bool ask_repeat(void *self, uint64_t first_event, uint32_t count)
+{
+	const struct sl_client *client = self;
+
+	return client->repeat == NULL
+		|| client->repeat(client->repeat_self, first_event, count) != 0;
 }
 
 static enum sl_client_status fail(
@@ -59,6 +69,8 @@ static enum sl_client_status make_sender(
 		.resend_us = o->resend_ms * 1000,
 		.acked = note_acked,
 		.acked_self = client,
+		.repeat = ask_repeat,
+		.repeat_self = client,
 	};
 	struct client_key key;
 	struct problem problem;
@@ -125,6 +137,12 @@ void sl_client_on_acked(struct sl_client *client, sl_client_acked_fn *acked, voi
 {
 	client->acked = acked;
 	client->acked_self = self;
+}
+
+void sl_client_on_repeat(struct sl_client *client, sl_client_repeat_fn *repeat, void *self)
+{
+	client->repeat = repeat;
+	client->repeat_self = self;
 }
 
 /** A forked child has neither keys nor a right to the socket, by which acknowledgements come to its parent. */

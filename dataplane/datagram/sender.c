@@ -144,6 +144,19 @@ void sender_push(struct sender *s)
 		close_building(s);
 }
 
+/** Whether a slot that was on its way in a session that has ended goes on its way again. */
+static bool is_repeated(struct sender *s, uint16_t slot)
+{
+	const struct slot *gone = &s->slots[slot];
+
+	if (s->options.repeat == NULL
+	    || s->options.repeat(s->options.repeat_self, gone->first_event, gone->count))
+		return true;
+	s->given_up += gone->count;
+	s->free[s->free_count++] = slot;
+	return false;
+}
+
 void sender_restart(struct sender *s, uint64_t ask_us)
 {
 	uint32_t back = 0;
@@ -152,7 +165,7 @@ void sender_restart(struct sender *s, uint64_t ask_us)
 	for (uint64_t sequence = s->next; sequence-- > s->base;) {
 		const uint16_t slot = s->flight[sequence % WIRE_WINDOW];
 
-		if (slot == SLOT_NONE)
+		if (slot == SLOT_NONE || !is_repeated(s, slot))
 			continue;
 		s->slots[slot].tries = 0;
 		s->slots[slot].is_lost = false;
@@ -209,7 +222,7 @@ bool sender_is_forked(const struct sender *s)
 
 bool sender_is_empty(const struct sender *s)
 {
-	return s->stats.events_acked == s->stats.events_offered;
+	return s->stats.events_acked + s->given_up == s->stats.events_offered;
 }
 
 void sender_get_stats(const struct sender *s, struct sender_stats *ret_stats)

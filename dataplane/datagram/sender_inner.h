@@ -83,6 +83,7 @@ struct sender {
 	struct pace pace;
 
 	uint64_t next_event;
+	uint64_t given_up; // events
 	struct sender_stats stats;
 };
 

@@ -360,6 +360,47 @@ static void a_forgotten_session_is_opened_anew(void)
 	end_scene(&s);
 }
 
+/** Events with an odd number are given up. */
+static bool give_up_odd(void *self, uint64_t first_event, uint32_t count)
+{
+	unsigned *asked = self;
+
+	*asked += count;
+	return first_event % 2 == 0;
+}
+
+static void who_offers_decides_what_comes_again(void)
+{
+	unsigned asked = 0;
+	struct sender_options options = {.repeat = give_up_odd, .repeat_self = &asked};
+	struct scene s = new_scene("alice", 1, options, 3);
+
+	CHECK(open_session(&s));
+	for (unsigned i = 0; i < 5; i++) {
+		offer(&s, 1);
+		sender_push(s.sender);
+	}
+	for (unsigned i = 0; i < 3; i++) // 0, 1, 2 are on their way; 3 and 4 wait for credit
+		CHECK(next(&s) == WIRE_DATA && deliver(&s) == DATAGRAM_EVENTS);
+	CHECK(next(&s) == 0 && asked == 0);
+	datagram_server_free(s.server);
+	s.server = s.hand.server = new_server(10);
+	s.now_us += 3000000;
+	CHECK(next(&s) == WIRE_PING);
+	(void)deliver(&s); // RESET
+	CHECK(asked == 3 && sender_state(s.sender) == SENDER_HELLO);
+	CHECK(open_session(&s));
+	for (unsigned i = 0; i < 4; i++) {
+		CHECK(next(&s) == WIRE_DATA && deliver(&s) == DATAGRAM_EVENTS);
+		CHECK(!sender_is_empty(s.sender));
+		acknowledge(&s);
+		s.now_us += 2000;
+	}
+	CHECK(next(&s) == 0);
+	CHECK(sender_is_empty(s.sender) && stats_of(&s).events_acked == 4);
+	end_scene(&s);
+}
+
 static void refusals_are_told_and_asked_again(void)
 {
 	struct scene s = new_scene("bob", 2, (struct sender_options){0}, 10);
@@ -479,6 +520,7 @@ static const struct check_test tests[] = {
 	{"what is overtaken is sent again at once", what_is_overtaken_is_sent_again_at_once},
 	{"into silence goes no data", into_silence_goes_no_data},
 	{"a forgotten session is opened anew", a_forgotten_session_is_opened_anew},
+	{"who offers decides what comes again", who_offers_decides_what_comes_again},
 	{"refusals are told and asked again", refusals_are_told_and_asked_again},
 	{"a full server is told", a_full_server_is_told},
 	{"old acknowledgements change no credit", old_acknowledgements_change_no_credit},
