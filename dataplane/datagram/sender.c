@@ -180,7 +180,7 @@ void sender_restart(struct sender *s, uint64_t ask_us)
 	s->flight_count = s->lost_count = 0;
 	s->check_us = UINT64_MAX;
 	s->state = SENDER_HELLO;
-	s->stamp = s->ping_number = 0;
+	s->stamp = s->ping_number = s->ping_begun = 0;
 	s->credit = 0;
 	s->ask_us = ask_us;
 	s->ask_tries = 0;

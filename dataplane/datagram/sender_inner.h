@@ -67,6 +67,7 @@ struct sender {
 	uint32_t session;
 	uint32_t generation;
 	uint64_t ping_number; // of the last PING
+	uint64_t ping_begun;  // those up to here were sent before the session began
 	uint64_t stamp;       // of the newest ACK
 	uint32_t credit;
 	uint64_t ask_us; // next HELLO or PING may go

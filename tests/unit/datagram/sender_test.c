@@ -437,6 +437,35 @@ static void a_full_server_is_told(void)
 	end_scene(&s);
 }
 
+/** There was no room, then there was: the first answer, which comes last, does not end what has begun. */
+static void a_late_refusal_ends_no_session(void)
+{
+	struct scene s = new_scene("alice", 1, (struct sender_options){0}, 10);
+	uint8_t reset[DATAGRAM_ANSWER_MAX];
+	struct hand others[2];
+
+	for (unsigned i = 0; i < 2; i++) {
+		hand_init(&others[i], s.server, engine, "alice", 1);
+		others[i].now_ms = (int64_t)(s.now_us / 1000);
+		CHECK(hand_open(&others[i]));
+	}
+	s.now_us += (uint64_t)DATAGRAM_IDLE_MS_MIN * 1000;
+	CHECK(next(&s) == WIRE_HELLO);
+	(void)deliver(&s);
+	CHECK(next(&s) == WIRE_PING); // 1
+	s.hand.now_ms = (int64_t)(s.now_us / 1000);
+	(void)hand_give(&s.hand, s.out, s.size);
+	CHECK(wire_kind_of(s.hand.in.answer, s.hand.in.answer_size) == WIRE_RESET);
+	memcpy(reset, s.hand.in.answer, sizeof(reset));
+	s.now_us += 60000;
+	CHECK(next(&s) == WIRE_PING); // 2
+	(void)deliver(&s);
+	CHECK(sender_state(s.sender) == SENDER_READY);
+	sender_receive(s.sender, view_of(reset, sizeof(struct wire_reset)), s.now_us);
+	CHECK(sender_state(s.sender) == SENDER_READY && stats_of(&s).sessions == 1);
+	end_scene(&s);
+}
+
 static void old_acknowledgements_change_no_credit(void)
 {
 	struct scene s = new_scene("alice", 1, (struct sender_options){0}, 10);
@@ -523,6 +552,7 @@ static const struct check_test tests[] = {
 	{"who offers decides what comes again", who_offers_decides_what_comes_again},
 	{"refusals are told and asked again", refusals_are_told_and_asked_again},
 	{"a full server is told", a_full_server_is_told},
+	{"a late refusal ends no session", a_late_refusal_ends_no_session},
 	{"old acknowledgements change no credit", old_acknowledgements_change_no_credit},
 	{"a forked copy sends nothing", a_forked_copy_sends_nothing},
 	{"a forked copy is not welcomed", a_forked_copy_is_not_welcomed},
