@@ -5,6 +5,7 @@
 #include "dataplane/datagram/sender.h"
 #include "io/base/clock.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -18,6 +19,8 @@ struct sl_client {
 	struct client_socket socket;
 	sl_client_acked_fn *acked;
 	void *acked_self;
+	sl_client_repeat_fn *repeat;
+	void *repeat_self;
 	char error[CLIENT_ERROR_MAX];
 };
 
@@ -32,6 +35,14 @@ static void note_acked(void *self, uint64_t first_event, uint32_t count)
 
 	if (client->acked != NULL)
 		client->acked(client->acked_self, first_event, count);
+}
+
+static bool ask_repeat(void *self, uint64_t first_event, uint32_t count)
+{
+	const struct sl_client *client = self;
+
+	return client->repeat == NULL
+		|| client->repeat(client->repeat_self, first_event, count) != 0;
 }
 
 static enum sl_client_status fail(
@@ -58,6 +69,8 @@ static enum sl_client_status make_sender(
 		.resend_us = o->resend_ms * 1000,
 		.acked = note_acked,
 		.acked_self = client,
+		.repeat = ask_repeat,
+		.repeat_self = client,
 	};
 	struct client_key key;
 	struct problem problem;
@@ -126,6 +139,25 @@ void sl_client_on_acked(struct sl_client *client, sl_client_acked_fn *acked, voi
 	client->acked_self = self;
 }
 
+void sl_client_on_repeat(struct sl_client *client, sl_client_repeat_fn *repeat, void *self)
+{
+	client->repeat = repeat;
+	client->repeat_self = self;
+}
+
+/** A forked child has neither keys nor a right to the socket, by which acknowledgements come to its parent. */
+static bool is_forked(struct sl_client *client)
+{
+	if (!sender_is_forked(client->sender))
+		return false;
+	(void
+	)fail(client,
+	      SL_CLIENT_SYSTEM,
+	      "a client does not outlive a fork: connect in the process that uses it");
+	errno = ENOTSUP;
+	return true;
+}
+
 enum sl_client_status sl_client_offer(
 	struct sl_client *client,
 	const void *event,
@@ -134,9 +166,11 @@ enum sl_client_status sl_client_offer(
 )
 {
 	uint64_t number;
-	const enum sl_status status =
-		sender_offer(client->sender, view_of(event, size), now_us(), &number);
+	enum sl_status status;
 
+	if (is_forked(client))
+		return SL_CLIENT_SYSTEM;
+	status = sender_offer(client->sender, view_of(event, size), now_us(), &number);
 	if (status == SL_E_TOO_BIG)
 		return fail(client, SL_CLIENT_TOO_BIG, "the event does not fit into a datagram");
 	if (status == SL_E_INVALID)
@@ -208,6 +242,8 @@ enum sl_client_status sl_client_poll(struct sl_client *client, int timeout_ms)
 	enum sl_client_status status;
 	unsigned rounds = 0;
 
+	if (is_forked(client))
+		return SL_CLIENT_SYSTEM;
 	while (work(client, &status) && status == SL_CLIENT_OK && ++rounds < ROUNDS_MAX)
 		;
 	if (status != SL_CLIENT_OK)
@@ -227,6 +263,8 @@ enum sl_client_status sl_client_flush(struct sl_client *client, int timeout_ms)
 {
 	const uint64_t end_us = now_us() + (timeout_ms > 0 ? (uint64_t)timeout_ms * 1000 : 0);
 
+	if (is_forked(client))
+		return SL_CLIENT_SYSTEM;
 	sender_push(client->sender);
 	while (!sender_is_empty(client->sender)) {
 		const uint64_t now = now_us();

@@ -4,6 +4,7 @@
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -12,8 +13,8 @@ enum {
 	BUFFER_SIZE = 4 << 20 // asked for; the kernel gives what it allows
 };
 
-/** A connected socket to the first address that has one; -1: errno says why. */
-static int connect_to(const struct addrinfo *addresses)
+/** Connect to the first address that has a way; the socket stays -1 when none has: errno says why. */
+static void connect_to(struct client_socket *s, const struct addrinfo *addresses)
 {
 	int error = EADDRNOTAVAIL;
 
@@ -24,14 +25,16 @@ static int connect_to(const struct addrinfo *addresses)
 		if (fd >= 0 && connect(fd, a->ai_addr, a->ai_addrlen) == 0) {
 			(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 			(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-			return fd;
+			memcpy(&s->peer, a->ai_addr, a->ai_addrlen);
+			s->peer_size = a->ai_addrlen;
+			s->fd = fd;
+			return;
 		}
 		error = errno;
 		if (fd >= 0)
 			close(fd);
 	}
 	errno = error;
-	return -1;
 }
 
 enum sl_client_status client_socket_open(
@@ -56,7 +59,7 @@ enum sl_client_status client_socket_open(
 		);
 		return SL_CLIENT_ADDRESS;
 	}
-	s->fd = connect_to(addresses);
+	connect_to(s, addresses);
 	freeaddrinfo(addresses);
 	if (s->fd >= 0)
 		return SL_CLIENT_OK;
@@ -77,6 +80,22 @@ static bool is_passing(int error)
 	return error == EAGAIN || error == EINTR || error == ECONNREFUSED || error == EHOSTUNREACH
 		|| error == ENETUNREACH || error == ENOBUFS || error == EHOSTDOWN
 		|| error == ENETDOWN;
+}
+
+/** Whether a failure to send says that there is no way from the address that the socket has. */
+static bool is_astray(int error)
+{
+	return error == ENETUNREACH || error == EADDRNOTAVAIL || error == EINVAL
+		|| error == EDESTADDRREQ || error == ENODEV;
+}
+
+/** A connected socket keeps its address for ever, although the host has moved and has another now: choose anew. */
+static void connect_again(struct client_socket *s)
+{
+	const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+
+	if (connect(s->fd, &nobody, sizeof(nobody)) == 0)
+		(void)connect(s->fd, (const struct sockaddr *)&s->peer, s->peer_size);
 }
 
 bool client_socket_receive(struct client_socket *s, struct sender *sender, uint64_t now_us)
@@ -124,7 +143,11 @@ bool client_socket_send(struct client_socket *s, struct sender *sender, uint64_t
 		sent = 0;
 	// A refusal is an earlier datagram's, told to this one: it counts as lost.
 	if (sent < 0) {
-		s->error = is_passing(errno) ? 0 : errno;
+		const int error = errno;
+
+		s->error = is_passing(error) || is_astray(error) ? 0 : error;
+		if (is_astray(error))
+			connect_again(s);
 		sent = 1;
 	}
 	s->unsent = count - (uint32_t)sent;

@@ -3,6 +3,8 @@
 #include "dataplane/datagram/sealane_client.h"
 #include "dataplane/datagram/sender.h"
 
+#include <sys/socket.h>
+
 // The UDP socket of a client: bursts of datagrams in and out of a sender.
 
 enum {
@@ -12,6 +14,8 @@ enum {
 
 struct client_socket {
 	int fd;
+	struct sockaddr_storage peer; // that it is connected to
+	socklen_t peer_size;
 	int error;       // errno of a failed call that is no passing trouble; the reader clears it
 	uint32_t unsent; // datagrams that the kernel did not take yet
 	uint32_t unsent_at; // the first of them

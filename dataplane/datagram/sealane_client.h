@@ -44,6 +44,13 @@ struct sl_client_options {
 typedef void sl_client_acked_fn(void *self, uint64_t first_event, uint32_t count);
 
 /**
+ * Called by sl_client_poll and sl_client_flush when the appliance has ended the session, for each event datagram that was on
+ * its way: whether its events are stored is not known. Return 1 to have them sent again (they may be there twice), 0 to give
+ * them up (they may be missing). It must not call functions of the client.
+ */
+typedef int sl_client_repeat_fn(void *self, uint64_t first_event, uint32_t count);
+
+/**
  * Make a client. Does not wait for an answer: sl_client_poll opens the session, and events offered before are kept.
  * *ret_client is set on failure too, for sl_client_error, unless there is no memory; close it in any case.
  */
@@ -67,6 +74,9 @@ enum sl_client_status sl_client_poll(struct sl_client *client, int timeout_ms);
 enum sl_client_status sl_client_flush(struct sl_client *client, int timeout_ms);
 
 void sl_client_on_acked(struct sl_client *client, sl_client_acked_fn *acked, void *self);
+
+/** Without such a function events are sent again. */
+void sl_client_on_repeat(struct sl_client *client, sl_client_repeat_fn *repeat, void *self);
 
 struct sl_client_stats {
 	uint64_t events_offered;

@@ -63,6 +63,7 @@ enum sl_status sender_new(
 	s->building = SLOT_NONE;
 	s->pace.burst = BURST_FIRST;
 	s->pace.rto_us = s->options.resend_us != 0 ? s->options.resend_us : FIRST_RTO_US;
+	s->secrets->is_here = true;
 	memcpy(s->secrets->client_key, options->client_key, WIRE_KEY_SIZE);
 	bytes_wipe(s->options.client_key, sizeof(s->options.client_key));
 	wire_hello_key(engine, options->client_key, options->client_id, s->secrets->hello_key);
@@ -143,6 +144,19 @@ void sender_push(struct sender *s)
 		close_building(s);
 }
 
+/** Whether a slot that was on its way in a session that has ended goes on its way again. */
+static bool is_repeated(struct sender *s, uint16_t slot)
+{
+	const struct slot *gone = &s->slots[slot];
+
+	if (s->options.repeat == NULL
+	    || s->options.repeat(s->options.repeat_self, gone->first_event, gone->count))
+		return true;
+	s->given_up += gone->count;
+	s->free[s->free_count++] = slot;
+	return false;
+}
+
 void sender_restart(struct sender *s, uint64_t ask_us)
 {
 	uint32_t back = 0;
@@ -151,7 +165,7 @@ void sender_restart(struct sender *s, uint64_t ask_us)
 	for (uint64_t sequence = s->next; sequence-- > s->base;) {
 		const uint16_t slot = s->flight[sequence % WIRE_WINDOW];
 
-		if (slot == SLOT_NONE)
+		if (slot == SLOT_NONE || !is_repeated(s, slot))
 			continue;
 		s->slots[slot].tries = 0;
 		s->slots[slot].is_lost = false;
@@ -166,7 +180,7 @@ void sender_restart(struct sender *s, uint64_t ask_us)
 	s->flight_count = s->lost_count = 0;
 	s->check_us = UINT64_MAX;
 	s->state = SENDER_HELLO;
-	s->stamp = s->ping_number = 0;
+	s->stamp = s->ping_number = s->ping_begun = 0;
 	s->credit = 0;
 	s->ask_us = ask_us;
 	s->ask_tries = 0;
@@ -201,9 +215,14 @@ enum sender_refusal sender_refusal(const struct sender *s)
 	return s->refusal;
 }
 
+bool sender_is_forked(const struct sender *s)
+{
+	return !s->secrets->is_here;
+}
+
 bool sender_is_empty(const struct sender *s)
 {
-	return s->stats.events_acked == s->stats.events_offered;
+	return s->stats.events_acked + s->given_up == s->stats.events_offered;
 }
 
 void sender_get_stats(const struct sender *s, struct sender_stats *ret_stats)

@@ -25,6 +25,9 @@ enum {
 
 typedef void sender_acked_fn(void *self, uint64_t first_event, uint32_t count);
 
+/** The session has ended: are these events, which may be stored, to be sent again, or to be given up? */
+typedef bool sender_repeat_fn(void *self, uint64_t first_event, uint32_t count);
+
 /** Zeros are the defaults. */
 struct sender_options {
 	uint8_t client_id[WIRE_ID_SIZE];
@@ -37,6 +40,8 @@ struct sender_options {
 	uint64_t sequence_end; // of a session, for tests; 0 = WIRE_SEQUENCE_END
 	sender_acked_fn *acked;
 	void *acked_self;
+	sender_repeat_fn *repeat; // NULL = all are sent again
+	void *repeat_self;
 };
 
 enum sender_state {
@@ -102,5 +107,8 @@ uint64_t sender_wake_us(const struct sender *sender);
 
 enum sender_state sender_state(const struct sender *sender);
 enum sender_refusal sender_refusal(const struct sender *sender);
-bool sender_is_empty(const struct sender *sender); // all that was offered is acknowledged
+/** This is a forked child's copy: it has no keys, sends nothing and takes nothing in. */
+bool sender_is_forked(const struct sender *sender);
+bool sender_is_empty(const struct sender *sender
+); // all that was offered is acknowledged, or given up
 void sender_get_stats(const struct sender *sender, struct sender_stats *ret_stats);

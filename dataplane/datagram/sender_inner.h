@@ -59,6 +59,7 @@ struct sender {
 		uint8_t client_key[WIRE_KEY_SIZE];
 		uint8_t hello_key[WIRE_KEY_SIZE];
 		struct wire_session_keys keys;
+		bool is_here; // reads as zero in a forked child, as the keys do
 	} * secrets;
 	enum sender_state state;
 	enum sender_refusal refusal;
@@ -66,6 +67,7 @@ struct sender {
 	uint32_t session;
 	uint32_t generation;
 	uint64_t ping_number; // of the last PING
+	uint64_t ping_begun;  // those up to here were sent before the session began
 	uint64_t stamp;       // of the newest ACK
 	uint32_t credit;
 	uint64_t ask_us; // next HELLO or PING may go
@@ -82,6 +84,7 @@ struct sender {
 	struct pace pace;
 
 	uint64_t next_event;
+	uint64_t given_up; // events
 	struct sender_stats stats;
 };
 

@@ -134,6 +134,9 @@ static size_t next_of_session(struct sender *s, uint64_t now_us, uint8_t *ret_by
 
 size_t sender_next(struct sender *s, uint64_t now_us, uint8_t *ret_bytes)
 {
+	// Zeros are no keys: whoever knows that would read what they seal.
+	if (sender_is_forked(s))
+		return 0;
 	if (s->building != SLOT_NONE && s->queue_count == 0
 	    && now_us >= s->building_us + s->options.linger_us)
 		sender_push(s);

@@ -43,7 +43,8 @@ static void take_reset(struct sender *s, struct view datagram, uint64_t now_us)
 		return;
 	memcpy(&reset, datagram.bytes, sizeof(reset));
 	number = wire_get64(reset.number);
-	if (number == 0 || number > s->ping_number
+	// In a session, one for a PING from before it began says nothing: it was made while there was no room, and is late.
+	if (number <= s->ping_begun || number > s->ping_number
 	    || memcmp(reset.client_nonce, s->names.client_nonce, WIRE_NONCE_SIZE) != 0
 	    || memcmp(reset.server_nonce, s->names.server_nonce, WIRE_NONCE_SIZE) != 0
 	    || !wire_mac_fits(s->engine, s->secrets->keys.control, &reset, sizeof(reset)))
@@ -93,6 +94,7 @@ static void begin(struct sender *s, const struct wire_ack *ack)
 {
 	s->session = wire_get32(ack->session);
 	s->generation = wire_get32(ack->generation);
+	s->ping_begun = s->ping_number;
 	s->state = SENDER_READY;
 	s->refusal = SENDER_NOT_REFUSED;
 	s->stats.sessions++;
@@ -139,6 +141,9 @@ static void take_ack(struct sender *s, struct view datagram, uint64_t now_us)
 
 void sender_receive(struct sender *s, struct view datagram, uint64_t now_us)
 {
+	// Under zeros anybody may have made it.
+	if (sender_is_forked(s))
+		return;
 	switch (wire_kind_of(datagram.bytes, datagram.size)) {
 	case WIRE_WELCOME:
 		take_welcome(s, datagram, now_us);

@@ -50,7 +50,6 @@ enum sl_status datagram_server_new(
 	if (server == NULL)
 		return SL_E_NOMEM;
 	server->options = *options;
-	atomic_init(&server->credit, options->credit_max);
 	status = engine_new(&engine_options, &server->engine, &problem);
 	if (status == SL_OK)
 		status = allocate(server);
@@ -97,10 +96,11 @@ struct door_client *door_find(const struct door *door, const uint8_t id[static W
 	);
 }
 
-/** A door of an image's clients and streams, without secret and sessions. */
+/** A door of an image's clients and streams, these with so much credit, without secret and sessions. */
 static enum sl_status read_image(
 	struct engine *engine,
 	const struct plane_image *image,
+	uint32_t credit,
 	struct door *ret_door
 )
 {
@@ -130,8 +130,18 @@ static enum sl_status read_image(
 		memcpy(s->id, streams[i].id, sizeof(s->id));
 		memcpy(s->name, name.bytes, name.size);
 		s->name_size = (uint32_t)name.size;
+		s->credit = credit;
 	}
 	return SL_OK;
+}
+
+/** Streams that go on keep their credit. */
+static void keep_credit(struct door *fresh, const struct door *old)
+{
+	for (uint32_t i = 0; i < fresh->stream_count; i++)
+		for (uint32_t n = 0; n < old->stream_count; n++)
+			if (memcmp(fresh->streams[i].id, old->streams[n].id, STREAM_ID_SIZE) == 0)
+				fresh->streams[i].credit = old->streams[n].credit;
 }
 
 const struct door_stream *door_find_stream(
@@ -169,20 +179,22 @@ static bool sort_sessions(struct datagram_server *server, const struct door *old
 
 	for (uint32_t i = 0; i < high; i++) {
 		struct session *s = &server->sessions[i];
+		const struct door_stream *stream = NULL;
 		struct door_client *client;
 		bool may_send = false;
 
 		if ((server->live[i / 64] >> (i % 64) & 1) == 0)
 			continue;
 		client = door_find(&server->door, s->names.client_id);
-		if (!stays(s, old, client)
-		    || door_find_stream(&server->door, s->stream_id, client, &may_send) == NULL
-		    || !may_send) {
+		if (stays(s, old, client))
+			stream = door_find_stream(&server->door, s->stream_id, client, &may_send);
+		if (stream == NULL || !may_send) {
 			has_ended = true;
 			session_end(server, i);
 			continue;
 		}
 		lock_take(&s->lock);
+		s->credit = stream->credit;
 		session_bind(server, server->engine, i, client);
 		lock_release(&s->lock);
 	}
@@ -207,9 +219,10 @@ enum sl_status datagram_server_clients(
 	struct door old;
 	uint8_t secret[WIRE_KEY_SIZE];
 
-	SL_TRY(read_image(server->engine, image, &fresh));
+	SL_TRY(read_image(server->engine, image, server->options.credit_max, &fresh));
 	engine_random(server->engine, secret, sizeof(secret));
 	lock_take(&door->lock);
+	keep_credit(&fresh, door);
 	old.clients = door->clients;
 	old.client_count = door->client_count;
 	door->clients = fresh.clients;
@@ -226,17 +239,45 @@ enum sl_status datagram_server_clients(
 	return SL_OK;
 }
 
-void datagram_server_credit(struct datagram_server *server, uint32_t credit)
+/** Give the sessions of a stream its credit. Under the door's lock. */
+static void pass_on_credit(struct datagram_server *server, const struct door_stream *stream)
 {
-	const uint32_t high = atomic_load_explicit(&server->high, memory_order_acquire);
+	const uint32_t high = atomic_load_explicit(&server->high, memory_order_relaxed);
+
+	for (uint32_t i = 0; i < high; i++) {
+		struct session *s = &server->sessions[i];
+
+		if ((server->live[i / 64] >> (i % 64) & 1) == 0
+		    || memcmp(s->stream_id, stream->id, STREAM_ID_SIZE) != 0)
+			continue;
+		lock_take(&s->lock);
+		s->credit = stream->credit;
+		// Whoever was told something much different hears of it: datagram_next_ack looks.
+		session_look_at(server, i);
+		lock_release(&s->lock);
+	}
+}
+
+void datagram_server_credit(
+	struct datagram_server *server,
+	const uint8_t stream_id[static STREAM_ID_SIZE],
+	uint32_t credit
+)
+{
+	struct door *door = &server->door;
 
 	if (credit > server->options.credit_max)
 		credit = server->options.credit_max;
-	if (atomic_exchange_explicit(&server->credit, credit, memory_order_relaxed) == credit)
-		return;
-	// Whoever was told something much different hears of it: datagram_next_ack looks.
-	for (uint32_t i = 0; i < high; i += 64)
-		atomic_store_explicit(&server->due[i / 64], UINT64_MAX, memory_order_relaxed);
+	lock_take(&door->lock);
+	for (uint32_t i = 0; i < door->stream_count; i++) {
+		struct door_stream *stream = &door->streams[i];
+
+		if (memcmp(stream->id, stream_id, STREAM_ID_SIZE) != 0 || stream->credit == credit)
+			continue;
+		stream->credit = credit;
+		pass_on_credit(server, stream);
+	}
+	lock_release(&door->lock);
 }
 
 void datagram_set_flow(

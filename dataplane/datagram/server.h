@@ -107,8 +107,15 @@ void datagram_refuse(struct datagram_server *server, const struct datagram_ticke
 /** Its events are durable. Egress thread. A ticket of a session that is gone is fine. */
 void datagram_stored(struct datagram_server *server, const struct datagram_ticket *ticket);
 
-/** How many datagrams clients may have on their way from now on, 0..credit_max. Any thread. */
-void datagram_server_credit(struct datagram_server *server, uint32_t credit);
+/**
+ * How many datagrams the sessions of a stream may have on their way from now on, 0..credit_max. Nothing when the clients'
+ * image has no such stream. Not a worker.
+ */
+void datagram_server_credit(
+	struct datagram_server *server,
+	const uint8_t stream_id[static 16],
+	uint32_t credit
+);
 
 /**
  * Acknowledgements that are due (new stored datagrams, at most one a session and millisecond).

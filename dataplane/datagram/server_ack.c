@@ -60,13 +60,12 @@ uint32_t session_put_ack(
 	const uint64_t least = w->next + 1;
 	const uint64_t first = s->ack_from > least ? s->ack_from : least;
 	const uint64_t end = window_end(w, w->committed, first);
-	const uint32_t credit = atomic_load_explicit(&server->credit, memory_order_relaxed);
 	struct wire_ack ack = {.head = wire_head_of(WIRE_ACK)};
 	uint32_t size = sizeof(ack);
 
 	wire_put32(ack.session, index);
 	wire_put32(ack.generation, s->generation);
-	wire_put32(ack.credit, credit);
+	wire_put32(ack.credit, s->credit);
 	wire_put64(ack.stamp, ++s->stamp);
 	wire_put64(ack.number, number);
 	wire_put64(ack.next, w->next);
@@ -80,7 +79,7 @@ uint32_t session_put_ack(
 	}
 	// What one bitmap does not reach, the next one tells.
 	s->ack_from = end > first + WIRE_ACK_BITMAP_MAX * 8 ? first + WIRE_ACK_BITMAP_MAX * 8 : 0;
-	s->told_credit = credit;
+	s->told_credit = s->credit;
 	s->is_ack_wanted = false;
 	if (s->ack_from != 0)
 		session_want_ack(server, index);
@@ -103,14 +102,13 @@ static uint32_t next_of(
 	uint8_t ret_key[static WIRE_KEY_SIZE]
 )
 {
-	const uint32_t credit = atomic_load_explicit(&server->credit, memory_order_relaxed);
 	struct session *s = &server->sessions[index];
 	uint32_t size = 0;
 	bool is_due;
 
 	lock_take(&s->lock);
 	is_due = s->is_live && s->has_keys
-		&& (s->is_ack_wanted || is_credit_news(s->told_credit, credit));
+		&& (s->is_ack_wanted || is_credit_news(s->told_credit, s->credit));
 	if (!is_due) {
 		atomic_fetch_and_explicit(
 			&server->due[index / 64],

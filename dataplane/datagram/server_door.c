@@ -74,7 +74,8 @@ static bool is_own_nonce(
 	const uint32_t made_s = wire_get32(names->server_nonce);
 	uint8_t nonce[WIRE_NONCE_SIZE];
 
-	if ((uint32_t)(now_ms / 1000) - made_s > WIRE_WELCOME_MS_MAX / 1000)
+	// A worker's time is that of its burst's beginning: the one that welcomed may be a little ahead.
+	if ((uint32_t)(now_ms / 1000) - made_s + 1 > WIRE_WELCOME_MS_MAX / 1000 + 1)
 		return false;
 	make_nonce(engine, visit, names->client_nonce, made_s, nonce);
 	return bytes_equal_ct(nonce, names->server_nonce, sizeof(nonce));
@@ -157,36 +158,63 @@ static uint32_t find_session(
 	return index;
 }
 
-/** End the client's session that was unheard of longest, if it may go. Under the door's lock. */
+/** The session that was unheard of longest among those looked at, and for long enough to give way. */
+struct eldest {
+	uint32_t index; // DATAGRAM_SESSION_NONE = none
+	int64_t heard_ms;
+};
+
+static void look_at(
+	struct datagram_server *server,
+	uint32_t index,
+	int64_t now_ms,
+	struct eldest *eldest
+)
+{
+	struct session *s = &server->sessions[index];
+
+	lock_take(&s->lock);
+	session_start_time(s, now_ms);
+	if (s->heard_ms < eldest->heard_ms)
+		*eldest = (struct eldest){index, s->heard_ms};
+	lock_release(&s->lock);
+}
+
+static bool end_eldest(struct datagram_server *server, const struct eldest *eldest)
+{
+	if (eldest->index != DATAGRAM_SESSION_NONE)
+		session_end(server, eldest->index);
+	return eldest->index != DATAGRAM_SESSION_NONE;
+}
+
+/** End one of the client's sessions. Under the door's lock. */
 static bool make_room(struct datagram_server *server, struct door_client *client, int64_t now_ms)
 {
-	uint32_t oldest = DATAGRAM_SESSION_NONE;
-	int64_t oldest_ms = now_ms - DATAGRAM_IDLE_MS_MIN;
+	struct eldest eldest = {DATAGRAM_SESSION_NONE, now_ms - DATAGRAM_IDLE_MS_MIN};
 
 	for (uint32_t i = client->first_session; i != DATAGRAM_SESSION_NONE;
-	     i = server->sessions[i].next) {
-		struct session *s = &server->sessions[i];
-		int64_t heard_ms;
+	     i = server->sessions[i].next)
+		look_at(server, i, now_ms, &eldest);
+	return end_eldest(server, &eldest);
+}
 
-		lock_take(&s->lock);
-		heard_ms = s->is_restored ? INT64_MAX : s->heard_ms;
-		lock_release(&s->lock);
-		if (heard_ms < oldest_ms) {
-			oldest = i;
-			oldest_ms = heard_ms;
-		}
-	}
-	if (oldest != DATAGRAM_SESSION_NONE)
-		session_end(server, oldest);
-	return oldest != DATAGRAM_SESSION_NONE;
+/** End one of anybody's. Under the door's lock. */
+static bool make_room_at_all(struct datagram_server *server, int64_t now_ms)
+{
+	struct eldest eldest = {DATAGRAM_SESSION_NONE, now_ms - DATAGRAM_IDLE_MS_MIN};
+
+	for (uint32_t word = 0; word < SESSION_WORDS; word++)
+		for (uint64_t bits = server->live[word]; bits != 0; bits &= bits - 1)
+			look_at(server, word * 64 + (uint32_t)__builtin_ctzll(bits), now_ms, &eldest
+			);
+	return end_eldest(server, &eldest);
 }
 
 /** The lowest index that is free. Under the door's lock. */
-static uint32_t free_index(struct datagram_server *server)
+static uint32_t free_index(struct datagram_server *server, int64_t now_ms)
 {
-	if (server->live_count >= server->options.session_count_max)
-		sessions_end_idle(server);
-	if (server->live_count >= server->options.session_count_max)
+	if (server->live_count >= server->options.session_count_max
+	    && !make_room_at_all(server, now_ms))
 		return DATAGRAM_SESSION_NONE;
 	for (uint32_t word = 0; word < SESSION_WORDS; word++)
 		if (server->live[word] != UINT64_MAX)
@@ -206,11 +234,12 @@ static uint32_t open_session(
 	const int64_t now_ms = atomic_load_explicit(&server->now_ms, memory_order_relaxed);
 	struct session *s;
 	uint32_t index;
+	bool may_send;
 
 	if (client->session_count >= DATAGRAM_CLIENT_SESSIONS_MAX
 	    && !make_room(server, client, now_ms))
 		return DATAGRAM_SESSION_NONE;
-	index = free_index(server);
+	index = free_index(server, now_ms);
 	if (index == DATAGRAM_SESSION_NONE)
 		return index;
 	s = &server->sessions[index];
@@ -219,6 +248,7 @@ static uint32_t open_session(
 	s->generation += s->generation == 0;
 	s->names = *names;
 	s->heard_ms = now_ms;
+	s->credit = door_find_stream(&server->door, visit->stream_id, client, &may_send)->credit;
 	memcpy(s->stream_id, visit->stream_id, sizeof(s->stream_id));
 	session_begin(server, index);
 	session_bind(server, engine, index, client);

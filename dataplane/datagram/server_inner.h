@@ -50,6 +50,7 @@ struct door_stream {
 	uint8_t id[STREAM_ID_SIZE];
 	uint8_t name[PLANE_NAME_MAX];
 	uint32_t name_size;
+	uint32_t credit; // of its sessions
 };
 
 struct door {
@@ -70,7 +71,8 @@ struct session {
 	bool is_restored; // unheard of since the restore
 	bool is_dirty;    // egress: in the dirty list
 	bool is_ack_wanted;
-	uint32_t next; // of the same client
+	uint32_t next;   // of the same client
+	uint32_t credit; // its stream's
 	uint32_t told_credit;
 	uint32_t worker;
 	uint32_t flow_size; // 0 = none
@@ -96,21 +98,26 @@ struct datagram_server {
 	uint32_t live_count;            // guarded by the door's lock
 	uint32_t first_generation;      // random, so that old datagrams meet no session by chance
 	_Atomic uint64_t due[SESSION_WORDS]; // may want an acknowledgement
-	atomic_uint credit;
-	_Atomic int64_t now_ms; // latest
+	_Atomic int64_t now_ms;              // latest
 	uint32_t *dirty; // [DATAGRAM_SESSIONS_MAX] egress: stored something since the last commit
 	uint32_t dirty_count;
 	uint32_t
 		cursor[DATAGRAM_WORKERS_MAX]; // of each worker through due: session to look at next
 };
 
+/** datagram_next_ack is to look whether one is due. Under the session's lock, as is what it looks at. */
+static inline void session_look_at(struct datagram_server *server, uint32_t index)
+{
+	atomic_fetch_or_explicit(
+		&server->due[index / 64], UINT64_C(1) << (index % 64), memory_order_relaxed
+	);
+}
+
 /** Under the session's lock. */
 static inline void session_want_ack(struct datagram_server *server, uint32_t index)
 {
 	server->sessions[index].is_ack_wanted = true;
-	atomic_fetch_or_explicit(
-		&server->due[index / 64], UINT64_C(1) << (index % 64), memory_order_relaxed
-	);
+	session_look_at(server, index);
 }
 
 /** Write an acknowledgement under the session's lock, without its MAC; returns its size. ret_bytes has WIRE_ANSWER_MAX. */
@@ -134,6 +141,15 @@ const struct door_stream *door_find_stream(
 
 /** End a session. Under the door's lock; takes the session's. */
 void session_end(struct datagram_server *server, uint32_t index);
+
+/** The time of a restored session that was not heard of yet begins now, in the process that knows of it. Under its lock. */
+static inline void session_start_time(struct session *s, int64_t now_ms)
+{
+	if (!s->is_restored)
+		return;
+	s->is_restored = false;
+	s->heard_ms = now_ms;
+}
 
 /** End all sessions unheard of for longer than the options say. Under the door's lock. */
 void sessions_end_idle(struct datagram_server *server);

@@ -61,12 +61,13 @@ static enum datagram_verdict take(
 		lock_release(&s->lock);
 		return DATAGRAM_UNKNOWN;
 	}
-	s->is_restored = false;
-	s->heard_ms = now_ms;
 	*ret_has_flow = s->flow_size != 0;
 	if (text_size != 0 && ticket->sequence < WIRE_SEQUENCE_END) {
 		switch (window_take(&s->window, ticket->sequence)) {
 		case WINDOW_NEW:
+			// Only what is new is a sign of life: all else anybody may repeat.
+			s->is_restored = false;
+			s->heard_ms = now_ms;
 			verdict = DATAGRAM_EVENTS;
 			break;
 		case WINDOW_COMMITTED:

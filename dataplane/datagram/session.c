@@ -85,11 +85,8 @@ void sessions_end_idle(struct datagram_server *server)
 		if ((server->live[i / 64] >> (i % 64) & 1) == 0)
 			continue;
 		lock_take(&s->lock);
-		// Its time begins with the process that knows of it.
-		if (s->is_restored && now_ms != 0) {
-			s->is_restored = false;
-			s->heard_ms = now_ms;
-		}
+		if (now_ms != 0)
+			session_start_time(s, now_ms);
 		is_idle = !s->is_restored
 			&& now_ms - s->heard_ms > (int64_t)server->options.session_idle_ms;
 		lock_release(&s->lock);

@@ -34,38 +34,48 @@ static uint64_t capacity_of(const struct admit_rules *rules)
 	return __builtin_mul_overflow(events, TOKENS_PER_EVENT, &tokens) ? UINT64_MAX : tokens;
 }
 
+/** New tokens pay the debt first. */
+static void gain(struct admit_bucket *bucket, uint64_t gained, uint64_t capacity)
+{
+	const uint64_t paid = gained < bucket->debt ? gained : bucket->debt;
+
+	bucket->debt -= paid;
+	if (__builtin_add_overflow(bucket->tokens, gained - paid, &bucket->tokens)
+	    || bucket->tokens > capacity)
+		bucket->tokens = capacity;
+}
+
 static void refill(const struct admit_rules *rules, struct admit_bucket *bucket, uint64_t now_ns)
 {
-	const uint64_t capacity = capacity_of(rules);
 	uint64_t gained;
-	bool is_full = bucket->at_ns == 0;
 
-	if (!is_full && now_ns <= bucket->at_ns)
+	if (bucket->at_ns != 0 && now_ns <= bucket->at_ns)
 		return;
-	is_full = is_full
-		|| __builtin_mul_overflow(now_ns - bucket->at_ns, rules->events_per_s, &gained)
-		|| __builtin_add_overflow(bucket->tokens, gained, &bucket->tokens)
-		|| bucket->tokens > capacity;
-	if (is_full)
-		bucket->tokens = capacity;
+	// More than there can be debt and capacity, too.
+	if (bucket->at_ns == 0
+	    || __builtin_mul_overflow(now_ns - bucket->at_ns, rules->events_per_s, &gained))
+		gained = UINT64_MAX;
+	gain(bucket, gained, capacity_of(rules));
 	bucket->at_ns = now_ns;
 }
 
-uint32_t admit_events(
+bool admit_all(
 	const struct admit_rules *rules,
 	struct admit_bucket *bucket,
 	uint32_t count,
 	uint64_t now_ns
 )
 {
-	uint64_t there;
-	uint32_t taken;
+	const uint64_t wanted = (uint64_t)count * TOKENS_PER_EVENT;
+	const uint64_t capacity = capacity_of(rules);
+	const uint64_t needed = wanted < capacity ? wanted : capacity;
 
 	if (rules->events_per_s == 0)
-		return count;
+		return true;
 	refill(rules, bucket, now_ns);
-	there = bucket->tokens / TOKENS_PER_EVENT;
-	taken = there < count ? (uint32_t)there : count;
-	bucket->tokens -= (uint64_t)taken * TOKENS_PER_EVENT;
-	return taken;
+	if (bucket->tokens < needed || bucket->debt != 0)
+		return false;
+	bucket->tokens -= needed;
+	bucket->debt = wanted - needed;
+	return true;
 }

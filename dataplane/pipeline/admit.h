@@ -24,13 +24,17 @@ struct admit_rules {
 /** A token bucket; one a worker and stream. All zeros: full at the first call. */
 struct admit_bucket {
 	uint64_t tokens; // billionths of an event
+	uint64_t debt;   // likewise: of what was larger than a burst; tokens are 0 then
 	uint64_t at_ns;  // of the last refill, monotonic
 };
 
 bool admit_source(const struct admit_rules *rules, const struct frame_address *source);
 
-/** Take events from the bucket: as many as are there, at most count. */
-uint32_t admit_events(
+/**
+ * Take events from the bucket, all or none of them. More than a burst may go when the bucket is full: it is paid for before
+ * anything else goes.
+ */
+bool admit_all(
 	const struct admit_rules *rules,
 	struct admit_bucket *bucket,
 	uint32_t count,

@@ -49,19 +49,20 @@ static bool take_parcels(struct egress *e)
 	return has_some;
 }
 
-/** Push back the senders of sealed datagrams when sinks do not keep up. */
+/** Push back the senders of sealed datagrams of streams whose sinks do not keep up. */
 static void set_credit(struct egress *e)
 {
-	uint32_t credit = EGRESS_CREDIT_MAX;
 	uint32_t parcels = e->setup.settings->parcels * e->setup.settings->worker_count;
 
-	for (struct outlet *o = e->outlets; o != NULL; o = o->next)
-		if (o->is_acknowledged && o->queued > parcels - parcels / CREDIT_PART)
-			credit = 0;
-	if (credit == e->credit)
-		return;
-	e->credit = credit;
-	datagram_server_credit(e->setup.server, credit);
+	for (struct outlet *o = e->outlets; o != NULL; o = o->next) {
+		uint32_t credit =
+			o->queued > parcels - parcels / CREDIT_PART ? 0 : EGRESS_CREDIT_MAX;
+
+		if (!o->is_acknowledged || o->is_retired || credit == o->credit)
+			continue;
+		o->credit = credit;
+		datagram_server_credit(e->setup.server, o->id, credit);
+	}
 }
 
 static bool is_short(const struct egress *e)
@@ -148,7 +149,6 @@ enum sl_status egress_start(
 	if (e == NULL)
 		return problem_set(ret_problem, SL_E_NOMEM, "no memory for the egress thread");
 	e->setup = *setup;
-	e->credit = EGRESS_CREDIT_MAX;
 	pthread_mutex_init(&e->lock, NULL);
 	pthread_cond_init(&e->is_run, NULL);
 	status = egress_restore(e, ret_problem);

@@ -26,7 +26,6 @@ struct egress {
 	pthread_t thread;
 	struct outlet *outlets; // list
 	uint64_t out;           // parcels here
-	uint32_t credit;        // as last given to the clients
 	uint64_t commit_ns;     // of the next commit
 	uint64_t tick_ns;       // of the next look at counters and retired outlets
 

@@ -7,7 +7,8 @@
 
 enum {
 	UDP_PAYLOAD_MAX = 65535,
-	BURST_PART = 10 // of a second: events of a rate limit that may come at once
+	DEAD_LETTER_USUAL = 512, // bytes of a short one, generously
+	BURST_PART = 10          // of a second: events of a rate limit that may come at once
 };
 
 static void read_nets(
@@ -215,5 +216,7 @@ size_t epoch_room_size(const struct lane *lane, const struct settings *settings)
 {
 	size_t size = turn_out_max(lane->policy, UDP_PAYLOAD_MAX, BATCH_MAX);
 
+	// All parcels together take the longest datagram of the shortest events, or it could never go.
+	size += (size_t)UDP_PAYLOAD_MAX / 2 * DEAD_LETTER_USUAL / settings->parcels;
 	return size > settings->parcel_bytes ? size : settings->parcel_bytes;
 }

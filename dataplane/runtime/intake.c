@@ -89,11 +89,25 @@ static bool make_room(struct intake *in, struct lane *lane, size_t need)
 	return lane->parcel != NULL || take_parcel(in, lane);
 }
 
-static void count_turn(struct lane *lane, uint64_t bytes)
+/** What a turn has written, to the parcel that it wrote into. */
+static void note_turn(struct parcel *p, const struct turn_counts *counts)
 {
-	const struct turn_counts *counts = &lane->turn.counts;
+	for (uint32_t r = 1; r < DROP_COUNT; r++)
+		p->rows[PARCEL_DEAD] += counts->rows_dropped[r];
+	for (uint32_t v = 0; v + PARCEL_VIEW < p->pool->room_count; v++)
+		p->rows[PARCEL_VIEW + v] += counts->view_rows[v];
+	p->rows[PARCEL_SEALED] += counts->rows_sealed;
+	p->events += counts->rows_in;
+}
+
+static void count_turns(
+	struct lane *lane,
+	const struct turn_counts *counts,
+	uint64_t turns,
+	uint64_t bytes
+)
+{
 	struct counters_row *row = lane->counts;
-	struct parcel *p = lane->parcel;
 	uint64_t dead = 0;
 
 	for (uint32_t r = 1; r < DROP_COUNT; r++) {
@@ -101,23 +115,18 @@ static void count_turn(struct lane *lane, uint64_t bytes)
 		if (unlikely(counts->rows_dropped[r] != 0))
 			tally(&row->event_drop[r], counts->rows_dropped[r]);
 	}
-	for (uint32_t v = 0; v + PARCEL_VIEW < p->pool->room_count; v++) {
-		p->rows[PARCEL_VIEW + v] += counts->view_rows[v];
+	for (uint32_t v = 0; v + PARCEL_VIEW < lane->pool->room_count; v++)
 		tally(&row->value[COUNTER_EVENTS_DERIVED], counts->view_rows[v]);
-	}
-	p->rows[PARCEL_SEALED] += counts->rows_sealed;
-	p->rows[PARCEL_DEAD] += dead;
-	p->events += counts->rows_in;
 	tally(&row->value[COUNTER_EVENTS_IN], counts->rows_in);
 	tally(&row->value[COUNTER_EVENTS_SEALED], counts->rows_sealed);
 	tally(&row->value[COUNTER_EVENTS_DEAD], dead);
 	tally(&row->value[COUNTER_FIELDS_SEALED], counts->fields_sealed);
 	tally(&row->value[COUNTER_BYTES_IN], bytes);
-	tally(&row->value[COUNTER_TURNS], 1);
+	tally(&row->value[COUNTER_TURNS], turns);
 }
 
 /** One turn over the batch's rows into the lane's parcel, which has the room. */
-static void run_turn(struct intake *in, struct lane *lane, uint64_t bytes)
+static void run_turn(struct intake *in, struct lane *lane)
 {
 	struct turn *t = &lane->turn;
 	struct parcel *p = lane->parcel;
@@ -138,7 +147,7 @@ static void run_turn(struct intake *in, struct lane *lane, uint64_t bytes)
 	for (uint32_t v = 0; v + PARCEL_VIEW < p->pool->room_count; v++)
 		p->room[PARCEL_VIEW + v] = t->out.view[v];
 	p->position_max = t->position_max;
-	count_turn(lane, bytes);
+	note_turn(p, &t->counts);
 }
 
 /** Datagrams that can not be taken now. */
@@ -193,7 +202,8 @@ static void run_part(
 	if (!key_maker_has_room(in->maker, in->worker_count) || !make_room(in, lane, need)) {
 		refuse(in, lane, &in->datagram[from], to - from);
 	} else {
-		run_turn(in, lane, bytes);
+		run_turn(in, lane);
+		count_turns(lane, &lane->turn.counts, 1, bytes);
 		for (uint32_t d = from; d < to; d++)
 			if (in->datagram[d].has_ticket)
 				put_ticket(lane, &in->datagram[d].ticket);
@@ -242,58 +252,150 @@ static void put_row(struct lane *lane, struct view row)
 	b->row_count++;
 }
 
-/** One turn of a datagram that has more of them: what does not fit goes on in the next parcel. */
-static void run_piece(struct intake *in, struct lane *lane, size_t bytes, bool is_first)
+/** A datagram of several turns on its way: all of it goes, or nothing. */
+struct long_take {
+	struct parcel *first; // filled by it, in order by next; the one it is at now is the lane's
+	struct parcel *last;
+	struct parcel before; // the one that it began in, as it was then
+	struct turn_counts counts;
+	uint64_t turns;
+	uint64_t bytes;
+};
+
+static void add_counts(struct turn_counts *sum, const struct turn_counts *counts)
+{
+	const uint64_t *from = (const void *)counts;
+	uint64_t *to = (void *)sum;
+
+	static_assert(sizeof(*sum) % sizeof(*to) == 0, "counts and nothing else");
+	for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
+		to[i] += from[i];
+}
+
+/** The lane's parcel has no room for the next turn. */
+static void set_aside(struct intake *in, struct lane *lane, struct long_take *take)
+{
+	struct parcel *p = lane->parcel;
+
+	if (take->turns == 0) { // nothing of the datagram is in it
+		hand_over(in, lane);
+		return;
+	}
+	p->is_continued = true;
+	p->next = NULL;
+	if (take->first == NULL)
+		take->first = p;
+	else
+		take->last->next = p;
+	take->last = p;
+	lane->parcel = NULL;
+}
+
+/** One of its turns. @return false when there is no parcel or no room for keys */
+static bool run_piece(struct intake *in, struct lane *lane, size_t bytes, struct long_take *take)
 {
 	size_t need = turn_out_max(lane->policy, bytes, lane->turn.batch->row_count);
 
+	if (!key_maker_has_room(in->maker, in->worker_count))
+		return false;
 	if (lane->parcel != NULL
 	    && (parcel_left(lane->parcel) < need || lane->parcel->ticket_count == PARCEL_TICKETS_MAX
-	    )) {
-		lane->parcel->is_continued = !is_first;
-		hand_over(in, lane);
-	}
-	while (lane->parcel == NULL && !take_parcel(in, lane))
-		rte_pause();
-	if (!is_first && lane->parcel->events == 0)
+	    ))
+		set_aside(in, lane, take);
+	if (lane->parcel == NULL && !take_parcel(in, lane))
+		return false;
+	if (take->turns == 0)
+		take->before = *lane->parcel;
+	else if (lane->parcel->events == 0)
 		lane->parcel->continues = true;
-	run_turn(in, lane, bytes);
+	run_turn(in, lane);
+	add_counts(&take->counts, &lane->turn.counts);
+	take->turns++;
+	take->bytes += bytes;
 	lane->turn.batch->row_count = 0;
+	return true;
 }
 
-/** A datagram with more events than a turn takes. */
-static void take_long(
-	struct intake *in,
-	struct lane *lane,
-	struct view text,
-	const struct datagram_ticket *ticket
-)
+/** Hand over what it has filled; the rest stays with the lane, for more. */
+static void finish_long(struct intake *in, struct lane *lane, struct long_take *take)
+{
+	struct parcel *rest = lane->parcel;
+	struct parcel *next;
+
+	for (struct parcel *p = take->first; p != NULL; p = next) {
+		next = p->next;
+		lane->parcel = p;
+		hand_over(in, lane);
+	}
+	lane->parcel = rest;
+	count_turns(lane, &take->counts, take->turns, take->bytes);
+}
+
+/** As if it had not come: the parcel that it began in is as it was, the others are free again. */
+static void undo_long(struct lane *lane, struct long_take *take)
+{
+	struct parcel *began = take->first != NULL ? take->first : lane->parcel;
+	struct parcel *next;
+
+	if (take->turns == 0)
+		return;
+	if (lane->parcel != NULL && lane->parcel != began)
+		parcel_put(lane->parcel);
+	for (struct parcel *p = began->next; take->first != NULL && p != NULL; p = next) {
+		next = p->next;
+		parcel_put(p);
+	}
+	*began = take->before;
+	lane->parcel = began;
+	if (began->events != 0 || began->ticket_count != 0)
+		return;
+	parcel_put(began);
+	lane->parcel = NULL;
+}
+
+/** Run all rows of a text, turn by turn. */
+static bool run_long(struct intake *in, struct lane *lane, struct view text, struct long_take *take)
 {
 	struct batch *b = lane->turn.batch;
-	bool is_first = true;
 	size_t bytes = 0;
 	struct view row;
 
 	while (next_row(&text, &row)) {
 		if (b->row_count == BATCH_MAX) {
-			run_piece(in, lane, bytes, is_first);
-			is_first = false;
+			if (!run_piece(in, lane, bytes, take))
+				return false;
 			bytes = 0;
 		}
 		put_row(lane, row);
 		bytes += row.size;
 	}
-	run_piece(in, lane, bytes, is_first);
-	if (ticket != NULL)
-		put_ticket(lane, ticket);
+	return run_piece(in, lane, bytes, take);
 }
 
-/** May a long datagram begin? Most of the pool is free, so that it does not wait for long on its way. */
-static bool has_room_for_long(struct intake *in, const struct lane *lane)
+/**
+ * A datagram with more events than a turn takes. Nothing waits: when parcels or room for keys are used up on the way, it is
+ * taken back and refused. Its sender sends it again, and finds the keys that were made for it meanwhile.
+ */
+static void take_long(
+	struct intake *in,
+	struct lane *lane,
+	struct view text,
+	const struct intake_datagram *datagram
+)
 {
-	(void)intake_collect(in);
-	return 2 * lane->pool->free_count >= lane->pool->count
-		&& key_maker_has_room(in->maker, in->worker_count);
+	struct long_take take = {0};
+	uint64_t rows = lane->rows;
+
+	if (run_long(in, lane, text, &take)) {
+		finish_long(in, lane, &take);
+		if (datagram->has_ticket)
+			put_ticket(lane, &datagram->ticket);
+		return;
+	}
+	undo_long(lane, &take);
+	lane->rows = rows;
+	lane->turn.batch->row_count = 0;
+	refuse(in, lane, datagram, 1);
 }
 
 /** Put the datagram's rows into the batch behind those that are there. @return false when they are too many */
@@ -333,10 +435,7 @@ void intake_take(
 	if (!put_rows(lane, text, &d)) {
 		intake_run(in, lane);
 		if (!put_rows(lane, text, &d)) {
-			if (has_room_for_long(in, lane))
-				take_long(in, lane, text, ticket);
-			else
-				refuse(in, lane, &d, 1);
+			take_long(in, lane, text, &d);
 			return;
 		}
 	}

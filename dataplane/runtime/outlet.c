@@ -6,22 +6,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void keep_tickets(struct outlet *o, const struct parcel *p)
+static void refuse_tickets(struct outlet *o, const struct datagram_ticket tickets[], size_t count)
 {
-	if (p->ticket_count == 0)
-		return;
-	if (o->ticket_count + p->ticket_count > o->ticket_capacity) {
-		size_t capacity = 2 * (o->ticket_count + PARCEL_TICKETS_MAX);
-		struct datagram_ticket *tickets =
-			realloc(o->tickets, capacity * sizeof(*o->tickets));
+	for (size_t t = 0; t < count; t++)
+		datagram_refuse(o->server, &tickets[t]);
+}
 
-		if (tickets == NULL)
-			return; // never acknowledged, so sent again: safe, if twice in the sink
-		o->tickets = tickets;
-		o->ticket_capacity = capacity;
+static void keep_tickets(
+	struct outlet *o,
+	struct ticket_list *list,
+	const struct datagram_ticket tickets[],
+	size_t count
+)
+{
+	if (count == 0)
+		return;
+	if (list->count + count > list->capacity) {
+		size_t capacity = 2 * (list->count + PARCEL_TICKETS_MAX);
+		struct datagram_ticket *more =
+			realloc(list->tickets, capacity * sizeof(*list->tickets));
+
+		if (more == NULL) { // sent again: safe, if twice in the sink
+			refuse_tickets(o, tickets, count);
+			return;
+		}
+		list->tickets = more;
+		list->capacity = capacity;
 	}
-	memcpy(o->tickets + o->ticket_count, p->tickets, p->ticket_count * sizeof(*p->tickets));
-	o->ticket_count += p->ticket_count;
+	memcpy(list->tickets + list->count, tickets, count * sizeof(*tickets));
+	list->count += count;
 }
 
 static void count_delivered(struct outlet *o, const struct parcel *p)
@@ -43,11 +56,15 @@ static void finish(struct outlet *o, struct parcel *p)
 	o->rows_waiting -= p->events;
 	if (p->has_failed) {
 		tally(&o->counts->rows_failed, p->events);
-		for (uint32_t t = 0; t < p->ticket_count; t++)
-			datagram_refuse(o->server, &p->tickets[t]);
+		refuse_tickets(o, p->tickets, p->ticket_count);
+		o->has_cut_failed |= p->continues || p->is_continued;
 	} else {
+		// The first datagram to end in a parcel is the one that it begins inside of.
+		uint32_t cut = p->continues && p->ticket_count != 0;
+
 		count_delivered(o, p);
-		keep_tickets(o, p);
+		keep_tickets(o, &o->cut, p->tickets, cut);
+		keep_tickets(o, &o->whole, p->tickets + cut, p->ticket_count - cut);
 	}
 	o->done(o->self, p);
 }
@@ -70,7 +87,8 @@ void outlet_free(struct outlet *o)
 		return;
 	for (uint32_t n = 0; n < o->sink_count; n++)
 		sink_close(&o->sink[n]);
-	free(o->tickets);
+	free(o->whole.tickets);
+	free(o->cut.tickets);
 	free((void *)o->definition.bytes);
 	free(o);
 }
@@ -152,7 +170,7 @@ bool outlet_is_due(const struct outlet *o)
 
 	if (!o->is_open)
 		return false;
-	if (!o->is_ready || o->is_dirty || o->ticket_count != 0 || o->has_marks)
+	if (!o->is_ready || o->is_dirty || o->whole.count != 0 || o->cut.count != 0 || o->has_marks)
 		return true;
 	for (uint32_t n = 0; n < o->sink_count; n++) {
 		sink_stats(&o->sink[n], &stats);
@@ -168,6 +186,21 @@ void outlet_sync_begin(struct outlet *o)
 		sink_sync_begin(&o->sink[n]);
 }
 
+/** What was delivered is durable: each datagram is there as a whole, or is sent again. */
+static void store_tickets(struct outlet *o)
+{
+	for (size_t t = 0; t < o->whole.count; t++)
+		datagram_stored(o->server, &o->whole.tickets[t]);
+	// Of which of them a part is missing is not told apart.
+	if (o->has_cut_failed)
+		refuse_tickets(o, o->cut.tickets, o->cut.count);
+	for (size_t t = 0; t < o->cut.count && !o->has_cut_failed; t++)
+		datagram_stored(o->server, &o->cut.tickets[t]);
+	o->whole.count = 0;
+	o->cut.count = 0;
+	o->has_cut_failed = false;
+}
+
 void outlet_sync(struct outlet *o)
 {
 	bool is_consistent = true;
@@ -181,9 +214,7 @@ void outlet_sync(struct outlet *o)
 		return;
 	for (uint32_t n = 0; n < o->sink_count; n++)
 		o->mark[n].mark.size = sink_mark(&o->sink[n], o->mark[n].mark.bytes);
-	for (size_t t = 0; t < o->ticket_count; t++)
-		datagram_stored(o->server, &o->tickets[t]);
-	o->ticket_count = 0;
+	store_tickets(o);
 	o->has_marks = true;
 	o->is_dirty = false;
 }

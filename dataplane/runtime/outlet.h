@@ -12,6 +12,13 @@
 /** Told of each parcel that is through: it goes back to its worker. */
 typedef void outlet_done_fn(void *self, struct parcel *parcel);
 
+/** Datagrams, in memory that grows. */
+struct ticket_list {
+	struct datagram_ticket *tickets; // [count] owned
+	size_t count;
+	size_t capacity;
+};
+
 struct outlet {
 	uint8_t id[16];
 	char name[PLANE_NAME_MAX + 1];
@@ -30,14 +37,15 @@ struct outlet {
 	uint32_t queued;       // parcels in it
 	uint32_t in_flight;    // wholly offered, not reported
 	uint32_t open_ends;    // datagrams whose first part is offered and whose last part is not
+	uint32_t credit;       // as last given to the stream's clients; 0 at first
 	bool is_dirty;         // something was offered since the last consistent sync
 	bool is_due;           // takes part in the commit under way
 	uint64_t rows_waiting; // of parcels here
 
-	struct datagram_ticket
-		*tickets; // [ticket_count] delivered since the last consistent sync; owned
-	size_t ticket_count;
-	size_t ticket_capacity;
+	struct ticket_list
+		whole; // delivered since the last consistent sync: datagrams that lay in one parcel
+	struct ticket_list cut; // and those that went through several
+	bool has_cut_failed;    // since then a parcel failed that had a part of such a one
 	struct datagram_server *server;
 
 	struct counters_sink_row *counts;

@@ -21,7 +21,7 @@ enum {
 	SESSIONS_MAX = 4096,
 	SESSION_IDLE_MS = 24 * 3600 * 1000,
 	CREDIT_MAX = 1024,          // datagrams that a client may have on their way
-	HAND_OVER_SIZE = 32768,     // parcels of a ring between a worker and egress
+	HAND_OVER_MIN = 32768,      // parcels of a ring between a worker and egress
 	PAUSE_NS = 200 * 1000,      // between looks while waiting for workers
 	WORKERS_DRAIN_MS = 5 * 1000 // longest wait for them
 };
@@ -78,12 +78,16 @@ static void free_bench(struct bench *bench)
 	free(bench->batch);
 }
 
-static struct rte_ring *make_ring(const char *what, uint32_t worker)
+/** A ring with a place for each parcel of a worker, those of an epoch that is on its way out too. */
+static struct rte_ring *make_ring(const char *what, uint32_t worker, uint32_t parcels)
 {
+	uint32_t size = rte_align32pow2(2 * parcels * PLANE_STREAMS_MAX + 1);
 	char name[RTE_RING_NAMESIZE];
 
 	snprintf(name, sizeof(name), "sealane_%.12s_%u", what, worker % SETTINGS_WORKERS_MAX);
-	return rte_ring_create(name, HAND_OVER_SIZE, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	if (size < HAND_OVER_MIN)
+		size = HAND_OVER_MIN;
+	return rte_ring_create(name, size, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 }
 
 static enum sl_status make_worker_parts(struct runtime *r, struct problem *p)
@@ -95,8 +99,8 @@ static enum sl_status make_worker_parts(struct runtime *r, struct problem *p)
 		return problem_set(p, SL_E_NOMEM, "no memory for the workers");
 	for (uint32_t w = 0; w < r->settings.worker_count; w++) {
 		SL_TRY(make_bench(&r->bench[w], p));
-		r->to_egress[w] = make_ring("to_egress", w);
-		r->from_egress[w] = make_ring("from_egress", w);
+		r->to_egress[w] = make_ring("to_egress", w, r->settings.parcels);
+		r->from_egress[w] = make_ring("from_egress", w, r->settings.parcels);
 		if (r->to_egress[w] == NULL || r->from_egress[w] == NULL)
 			return problem_set(p, SL_E_NOMEM, "no memory for the workers' rings");
 	}

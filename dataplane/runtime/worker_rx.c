@@ -62,7 +62,7 @@ static bool is_in_rate(struct worker *w, struct lane *lane, struct view text)
 	if (lane->admit->events_per_s == 0)
 		return true;
 	rows = intake_count_rows(text);
-	if (admit_events(lane->admit, &lane->bucket, rows, w->intake.now_ns) >= rows)
+	if (admit_all(lane->admit, &lane->bucket, rows, w->intake.now_ns))
 		return true;
 	drop(lane, FRAME_DROP_RATE);
 	return false;

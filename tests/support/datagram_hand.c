@@ -166,6 +166,14 @@ bool hand_next_ack(struct hand *hand, struct hand_ack *ret_ack)
 	return size != 0 && session == hand->session && hand_read_ack(hand, bytes, size, ret_ack);
 }
 
+void hand_credit(struct datagram_server *server, const char *stream, uint32_t credit)
+{
+	uint8_t stream_id[16];
+
+	build_stream_id(stream, stream_id);
+	datagram_server_credit(server, stream_id, credit);
+}
+
 void hand_commit(struct hand *hand, const struct datagram_ticket *tickets, size_t count)
 {
 	uint8_t *bytes = malloc(datagram_snapshot_max(hand->server));

@@ -67,5 +67,8 @@ bool hand_read_ack(struct hand *hand, const uint8_t *bytes, size_t size, struct 
 /** The next due ACK of worker 0; false: none, or not of this session. */
 bool hand_next_ack(struct hand *hand, struct hand_ack *ret_ack);
 
+/** The credit of a stream's sessions. */
+void hand_credit(struct datagram_server *server, const char *stream, uint32_t credit);
+
 /** Store and commit, as egress does; the ticket is that of the last datagram given in when NULL. */
 void hand_commit(struct hand *hand, const struct datagram_ticket *tickets, size_t count);

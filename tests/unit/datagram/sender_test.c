@@ -4,6 +4,8 @@
 #include "tests/support/plane_builder.h"
 
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 // A sender, a server and a clock of our own; every datagram goes by hand.
 
@@ -229,7 +231,7 @@ static void credit_is_kept(void)
 	for (; next(&s) == WIRE_DATA; sent++)
 		CHECK(deliver(&s) == DATAGRAM_EVENTS);
 	CHECK(sent == 3);
-	datagram_server_credit(s.server, 0);
+	hand_credit(s.server, "edits", 0);
 	for (uint64_t i = 0; i < 3; i++) {
 		s.hand.in.ticket = (struct datagram_ticket){0, s.hand.in.ticket.generation, i};
 		acknowledge(&s);
@@ -240,7 +242,7 @@ static void credit_is_kept(void)
 	(void)deliver(&s);
 	CHECK(next(&s) == 0);
 	s.now_us += 60000;
-	datagram_server_credit(s.server, 2);
+	hand_credit(s.server, "edits", 2);
 	CHECK(next(&s) == WIRE_PING);
 	(void)deliver(&s);
 	CHECK(next(&s) == WIRE_DATA);
@@ -358,6 +360,47 @@ static void a_forgotten_session_is_opened_anew(void)
 	end_scene(&s);
 }
 
+/** Events with an odd number are given up. */
+static bool give_up_odd(void *self, uint64_t first_event, uint32_t count)
+{
+	unsigned *asked = self;
+
+	*asked += count;
+	return first_event % 2 == 0;
+}
+
+static void who_offers_decides_what_comes_again(void)
+{
+	unsigned asked = 0;
+	struct sender_options options = {.repeat = give_up_odd, .repeat_self = &asked};
+	struct scene s = new_scene("alice", 1, options, 3);
+
+	CHECK(open_session(&s));
+	for (unsigned i = 0; i < 5; i++) {
+		offer(&s, 1);
+		sender_push(s.sender);
+	}
+	for (unsigned i = 0; i < 3; i++) // 0, 1, 2 are on their way; 3 and 4 wait for credit
+		CHECK(next(&s) == WIRE_DATA && deliver(&s) == DATAGRAM_EVENTS);
+	CHECK(next(&s) == 0 && asked == 0);
+	datagram_server_free(s.server);
+	s.server = s.hand.server = new_server(10);
+	s.now_us += 3000000;
+	CHECK(next(&s) == WIRE_PING);
+	(void)deliver(&s); // RESET
+	CHECK(asked == 3 && sender_state(s.sender) == SENDER_HELLO);
+	CHECK(open_session(&s));
+	for (unsigned i = 0; i < 4; i++) {
+		CHECK(next(&s) == WIRE_DATA && deliver(&s) == DATAGRAM_EVENTS);
+		CHECK(!sender_is_empty(s.sender));
+		acknowledge(&s);
+		s.now_us += 2000;
+	}
+	CHECK(next(&s) == 0);
+	CHECK(sender_is_empty(s.sender) && stats_of(&s).events_acked == 4);
+	end_scene(&s);
+}
+
 static void refusals_are_told_and_asked_again(void)
 {
 	struct scene s = new_scene("bob", 2, (struct sender_options){0}, 10);
@@ -394,6 +437,35 @@ static void a_full_server_is_told(void)
 	end_scene(&s);
 }
 
+/** There was no room, then there was: the first answer, which comes last, does not end what has begun. */
+static void a_late_refusal_ends_no_session(void)
+{
+	struct scene s = new_scene("alice", 1, (struct sender_options){0}, 10);
+	uint8_t reset[DATAGRAM_ANSWER_MAX];
+	struct hand others[2];
+
+	for (unsigned i = 0; i < 2; i++) {
+		hand_init(&others[i], s.server, engine, "alice", 1);
+		others[i].now_ms = (int64_t)(s.now_us / 1000);
+		CHECK(hand_open(&others[i]));
+	}
+	s.now_us += (uint64_t)DATAGRAM_IDLE_MS_MIN * 1000;
+	CHECK(next(&s) == WIRE_HELLO);
+	(void)deliver(&s);
+	CHECK(next(&s) == WIRE_PING); // 1
+	s.hand.now_ms = (int64_t)(s.now_us / 1000);
+	(void)hand_give(&s.hand, s.out, s.size);
+	CHECK(wire_kind_of(s.hand.in.answer, s.hand.in.answer_size) == WIRE_RESET);
+	memcpy(reset, s.hand.in.answer, sizeof(reset));
+	s.now_us += 60000;
+	CHECK(next(&s) == WIRE_PING); // 2
+	(void)deliver(&s);
+	CHECK(sender_state(s.sender) == SENDER_READY);
+	sender_receive(s.sender, view_of(reset, sizeof(struct wire_reset)), s.now_us);
+	CHECK(sender_state(s.sender) == SENDER_READY && stats_of(&s).sessions == 1);
+	end_scene(&s);
+}
+
 static void old_acknowledgements_change_no_credit(void)
 {
 	struct scene s = new_scene("alice", 1, (struct sender_options){0}, 10);
@@ -407,7 +479,7 @@ static void old_acknowledgements_change_no_credit(void)
 	size = s.hand.in.answer_size;
 	memcpy(old, s.hand.in.answer, size);
 	CHECK(stats_of(&s).credit == 10);
-	datagram_server_credit(s.server, 2);
+	hand_credit(s.server, "edits", 2);
 	offer(&s, 1);
 	sender_push(s.sender);
 	CHECK(next(&s) == WIRE_DATA && deliver(&s) == DATAGRAM_EVENTS);
@@ -415,6 +487,54 @@ static void old_acknowledgements_change_no_credit(void)
 	CHECK(stats_of(&s).credit == 2 && stats_of(&s).events_acked == 1);
 	sender_receive(s.sender, view_of(old, size), s.now_us);
 	CHECK(stats_of(&s).credit == 2);
+	end_scene(&s);
+}
+
+/** A child's copy has no keys: what it sent would be sealed with zeros, by a sequence that the parent uses too. */
+static void a_forked_copy_sends_nothing(void)
+{
+	struct scene s = new_scene("alice", 1, (struct sender_options){0}, 10);
+	pid_t child;
+	int status;
+
+	CHECK(open_session(&s));
+	offer(&s, 1);
+	sender_push(s.sender);
+	child = fork();
+	if (child == 0) {
+		bool is_silent = sender_is_forked(s.sender) && next(&s) == 0;
+
+		s.now_us += 60000000;
+		_exit(is_silent && next(&s) == 0 ? 0 : 1);
+	}
+	CHECK_FATAL(child > 0 && waitpid(child, &status, 0) == child);
+	CHECK(status == 0);
+	CHECK(!sender_is_forked(s.sender));
+	CHECK(next(&s) == WIRE_DATA && deliver(&s) == DATAGRAM_EVENTS);
+	end_scene(&s);
+}
+
+/** Nobody who knows what zeros derive can welcome a copy that was forked before its session began. */
+static void a_forked_copy_is_not_welcomed(void)
+{
+	static const uint8_t zeros[WIRE_KEY_SIZE];
+	struct scene s = new_scene("alice", 1, (struct sender_options){0}, 10);
+	struct wire_welcome welcome = {.head = wire_head_of(WIRE_WELCOME)};
+	struct wire_hello hello;
+	pid_t child;
+	int status;
+
+	CHECK_FATAL(next(&s) == WIRE_HELLO);
+	memcpy(&hello, s.out, sizeof(hello));
+	memcpy(welcome.client_nonce, hello.client_nonce, sizeof(welcome.client_nonce));
+	wire_mac_put(engine, zeros, &welcome, sizeof(welcome));
+	child = fork();
+	if (child == 0) {
+		sender_receive(s.sender, view_of(&welcome, sizeof(welcome)), s.now_us);
+		_exit(sender_state(s.sender) == SENDER_HELLO ? 0 : 1);
+	}
+	CHECK_FATAL(child > 0 && waitpid(child, &status, 0) == child);
+	CHECK(status == 0);
 	end_scene(&s);
 }
 
@@ -429,9 +549,13 @@ static const struct check_test tests[] = {
 	{"what is overtaken is sent again at once", what_is_overtaken_is_sent_again_at_once},
 	{"into silence goes no data", into_silence_goes_no_data},
 	{"a forgotten session is opened anew", a_forgotten_session_is_opened_anew},
+	{"who offers decides what comes again", who_offers_decides_what_comes_again},
 	{"refusals are told and asked again", refusals_are_told_and_asked_again},
 	{"a full server is told", a_full_server_is_told},
+	{"a late refusal ends no session", a_late_refusal_ends_no_session},
 	{"old acknowledgements change no credit", old_acknowledgements_change_no_credit},
+	{"a forked copy sends nothing", a_forked_copy_sends_nothing},
+	{"a forked copy is not welcomed", a_forked_copy_is_not_welcomed},
 };
 
 int main(void)

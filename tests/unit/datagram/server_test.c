@@ -259,14 +259,46 @@ static void credit_is_told(void)
 
 	hand_init(&hand, server, engine, "alice", 1);
 	CHECK(hand_open(&hand));
-	datagram_server_credit(server, 90);
+	hand_credit(server, "edits", 90);
 	CHECK(!hand_next_ack(&hand, &ack)); // hardly news
-	datagram_server_credit(server, 0);
+	hand_credit(server, "edits", 0);
 	CHECK(hand_next_ack(&hand, &ack) && ack.credit == 0);
 	hand.now_ms++;
 	CHECK(!hand_next_ack(&hand, &ack));
-	datagram_server_credit(server, 5000);
+	hand_credit(server, "edits", 5000);
 	CHECK(hand_next_ack(&hand, &ack) && ack.credit == 100);
+	datagram_server_free(server);
+}
+
+/** A stream whose sinks do not keep up holds back nobody else's clients. */
+static void credit_is_a_streams_own(void)
+{
+	struct datagram_server *server = new_server(10, 100);
+	struct hand edits;
+	struct hand orders;
+	struct hand_ack ack;
+
+	hand_init(&edits, server, engine, "alice", 1);
+	hand_init(&orders, server, engine, "alice", 1);
+	orders.stream = "orders";
+	CHECK(hand_open(&edits) && hand_open(&orders));
+	hand_credit(server, "edits", 0);
+	CHECK(hand_next_ack(&edits, &ack) && ack.credit == 0);
+	CHECK(!hand_next_ack(&orders, &ack));
+	CHECK(hand_ping(&orders, false) == 'a');
+	CHECK(hand_read_ack(&orders, orders.in.answer, orders.in.answer_size, &ack));
+	CHECK(ack.credit == 100);
+	// New sessions have what the stream has, and it stays so when clients change.
+	CHECK(datagram_server_clients(server, image) == SL_OK);
+	hand_init(&edits, server, engine, "alice", 1);
+	CHECK(hand_open(&edits));
+	CHECK(hand_read_ack(&edits, edits.in.answer, edits.in.answer_size, &ack));
+	CHECK(ack.credit == 0);
+	hand_credit(server, "nothing", 50);
+	hand_credit(server, "edits", 50);
+	CHECK(hand_ping(&edits, false) == 'a');
+	CHECK(hand_read_ack(&edits, edits.in.answer, edits.in.answer_size, &ack));
+	CHECK(ack.credit == 50);
 	datagram_server_free(server);
 }
 
@@ -387,6 +419,7 @@ static const struct check_test tests[] = {
 	{"what breaks the format is dropped", what_breaks_the_format_is_dropped},
 	{"acknowledgements reach the whole window", acknowledgements_reach_the_whole_window},
 	{"credit is told", credit_is_told},
+	{"credit is a stream's own", credit_is_a_streams_own},
 	{"clients have bounded sessions", clients_have_bounded_sessions},
 	{"a full server makes room when sessions are idle",
 	 a_full_server_makes_room_when_sessions_are_idle},

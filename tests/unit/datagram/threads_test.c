@@ -1,3 +1,4 @@
+#include "io/base/clock.h"
 #include "tests/support/check.h"
 #include "tests/support/datagram_hand.h"
 #include "tests/support/plane_builder.h"
@@ -141,7 +142,7 @@ static void *control(void *self)
 	for (uint32_t i = 0; !atomic_load(&has_ended); i++) {
 		if (datagram_server_clients(server, image) != SL_OK)
 			abort();
-		datagram_server_credit(server, i % 3 * 100);
+		hand_credit(server, "edits", i % 3 * 100);
 		sched_yield();
 	}
 	return NULL;
@@ -196,8 +197,151 @@ static void each_datagram_is_taken_by_one(void)
 	free(image);
 }
 
+enum {
+	CHANGES = 20000 // of the credit
+};
+
+static atomic_uint told;    // by the last acknowledgement
+static atomic_uint changes; // made so far
+
+static void *change_credit(void *self)
+{
+	(void)self;
+	for (uint32_t i = 1; i <= CHANGES; i++) {
+		const uint32_t credit = i % 2 * 100;
+		const uint64_t end_ns = clock_monotonic_ns() + UINT64_C(10000000000);
+
+		hand_credit(server, "edits", credit);
+		while (atomic_load(&told) != credit && clock_monotonic_ns() < end_ns)
+			sched_yield();
+		if (atomic_load(&told) != credit)
+			break;
+		atomic_store(&changes, i);
+	}
+	atomic_store(&has_ended, 1);
+	return NULL;
+}
+
+/** A client that was told of no credit waits for this. */
+static void every_change_of_credit_is_told(void)
+{
+	struct engine *engine = new_engine();
+	int64_t now_ms = 2000000;
+	pthread_t thread;
+
+	atomic_store(&has_ended, 0);
+	make_ready(engine);
+	pthread_create(&thread, NULL, change_credit, NULL);
+	while (!atomic_load(&has_ended)) {
+		uint8_t ack[DATAGRAM_ANSWER_MAX];
+		uint32_t session;
+		struct wire_ack head;
+
+		while (datagram_next_ack(server, engine, 0, now_ms, &session, ack) != 0) {
+			memcpy(&head, ack, sizeof(head));
+			if (session == hands[0].session)
+				atomic_store(&told, wire_get32(head.credit));
+		}
+		now_ms++;
+	}
+	pthread_join(thread, NULL);
+	CHECK(atomic_load(&changes) == CHANGES);
+	datagram_server_free(server);
+	engine_free(engine);
+	free(data);
+	free(image);
+}
+
+enum {
+	OPENINGS = 400 // of each worker
+};
+
+static atomic_uint wrong_verdicts;
+
+/** A client opens a session, sends, and leaves it for the next, while another takes clients away. */
+static void *open_sessions(void *self)
+{
+	const uint32_t worker = *(const uint32_t *)self;
+	struct engine *engine = new_engine();
+	struct handover *h = &handovers[worker];
+	uint8_t ack[DATAGRAM_ANSWER_MAX];
+	uint32_t session;
+
+	for (int64_t n = 0; n < OPENINGS; n++) {
+		struct hand hand;
+
+		hand_init(&hand, server, engine, n % 2 == 0 ? "alice" : "bob", 1);
+		hand.now_ms = 3000000 + n * 1000;
+		if (!hand_open(&hand))
+			continue;
+		for (uint64_t sequence = 0; sequence < 8; sequence++) {
+			const enum datagram_verdict verdict = hand_data(&hand, sequence, "{}\n");
+			const uint32_t count =
+				atomic_load_explicit(&h->count, memory_order_relaxed);
+
+			if (verdict == DATAGRAM_EVENTS) {
+				h->tickets[count] = hand.in.ticket;
+				atomic_store_explicit(&h->count, count + 1, memory_order_release);
+			} else if (verdict != DATAGRAM_UNKNOWN) {
+				atomic_fetch_add(&wrong_verdicts, 1);
+			}
+		}
+		while (datagram_next_ack(server, engine, worker, hand.now_ms, &session, ack) != 0)
+			;
+	}
+	engine_free(engine);
+	return NULL;
+}
+
+static void *take_clients_away(void *self)
+{
+	static const struct build_client alice[] = {{"alice", 1, 1}, {0}};
+	static const struct build_client both[] = {{"alice", 1, 1}, {"bob", 1, 1}, {0}};
+	struct plane_image *images[2] = {build_plane(streams, alice), build_plane(streams, both)};
+
+	(void)self;
+	for (uint32_t i = 0; !atomic_load(&has_ended); i++) {
+		if (datagram_server_clients(server, images[i % 2]) != SL_OK)
+			abort();
+		hand_credit(server, "edits", i % 3 * 100);
+		sched_yield();
+	}
+	free(images[0]);
+	free(images[1]);
+	return NULL;
+}
+
+static void sessions_come_and_go(void)
+{
+	static const uint32_t numbers[WORKERS] = {0, 1};
+	struct engine *engine = new_engine();
+	pthread_t threads[WORKERS + 2];
+
+	atomic_store(&has_ended, 0);
+	make_ready(engine);
+	for (uint32_t i = 0; i < WORKERS; i++)
+		atomic_store(&handovers[i].count, 0);
+	for (uint32_t i = 0; i < WORKERS; i++)
+		pthread_create(&threads[i], NULL, open_sessions, (void *)&numbers[i]);
+	pthread_create(&threads[WORKERS], NULL, store, NULL);
+	pthread_create(&threads[WORKERS + 1], NULL, take_clients_away, NULL);
+	for (uint32_t i = 0; i < WORKERS; i++)
+		pthread_join(threads[i], NULL);
+	atomic_store(&has_ended, 1);
+	pthread_join(threads[WORKERS], NULL);
+	pthread_join(threads[WORKERS + 1], NULL);
+	CHECK(atomic_load(&wrong_verdicts) == 0);
+	CHECK(atomic_load(&handovers[0].count) + atomic_load(&handovers[1].count) > OPENINGS);
+	datagram_server_free(server);
+	engine_free(engine);
+	free(data);
+	free(image);
+}
+
 static const struct check_test tests[] = {
 	{"each datagram is taken by one", each_datagram_is_taken_by_one},
+	{"every change of credit is told", every_change_of_credit_is_told},
+	{"sessions come and go", sessions_come_and_go},
 };
 
 CHECK_MAIN("datagram threads")

@@ -108,13 +108,31 @@ static void test_last_net_of_the_list(void)
 	CHECK(admit_source(&rules, &source));
 }
 
+/** Ask for one after the other (by the thousand, where so many may be there), at most count; how many went. */
+static uint32_t take(
+	const struct admit_rules *rules,
+	struct admit_bucket *bucket,
+	uint32_t count,
+	uint64_t now_ns
+)
+{
+	uint32_t taken = 0;
+
+	while (rules->burst_events >= 1000 && count - taken >= 1000
+	       && admit_all(rules, bucket, 1000, now_ns))
+		taken += 1000;
+	while (taken < count && admit_all(rules, bucket, 1, now_ns))
+		taken++;
+	return taken;
+}
+
 static void test_no_limit(void)
 {
 	const struct admit_rules rules = {.burst_events = 1};
 	struct admit_bucket bucket = {0};
 
-	CHECK_EQUAL(admit_events(&rules, &bucket, UINT32_MAX, 0), UINT32_MAX);
-	CHECK_EQUAL(admit_events(&rules, &bucket, UINT32_MAX, 0), UINT32_MAX);
+	CHECK(admit_all(&rules, &bucket, UINT32_MAX, 0));
+	CHECK(admit_all(&rules, &bucket, UINT32_MAX, 0));
 }
 
 static void test_bucket(void)
@@ -123,17 +141,17 @@ static void test_bucket(void)
 	struct admit_bucket bucket = {0};
 	uint64_t now = 5 * SECOND;
 
-	CHECK_EQUAL(admit_events(&rules, &bucket, 4, now), 4);
-	CHECK_EQUAL(admit_events(&rules, &bucket, 64, now), 6);
-	CHECK_EQUAL(admit_events(&rules, &bucket, 1, now), 0);
+	CHECK_EQUAL(take(&rules, &bucket, 4, now), 4);
+	CHECK_EQUAL(take(&rules, &bucket, 64, now), 6);
+	CHECK_EQUAL(take(&rules, &bucket, 1, now), 0);
 	now += 999999;
-	CHECK_EQUAL(admit_events(&rules, &bucket, 1, now), 0);
+	CHECK_EQUAL(take(&rules, &bucket, 1, now), 0);
 	now += 1;
-	CHECK_EQUAL(admit_events(&rules, &bucket, 2, now), 1);
+	CHECK_EQUAL(take(&rules, &bucket, 2, now), 1);
 	now += 7 * SECOND / 1000;
-	CHECK_EQUAL(admit_events(&rules, &bucket, 64, now), 7);
+	CHECK_EQUAL(take(&rules, &bucket, 64, now), 7);
 	now += 3600 * SECOND;
-	CHECK_EQUAL(admit_events(&rules, &bucket, 64, now), 10);
+	CHECK_EQUAL(take(&rules, &bucket, 64, now), 10);
 }
 
 /** Asked at any pace, a bucket gives what its rate says, to the event. */
@@ -150,9 +168,9 @@ static void test_pace_does_not_matter(void)
 			uint64_t now = 1;
 			uint64_t taken = 0;
 
-			(void)admit_events(&rules, &bucket, 1000000, now);
+			(void)take(&rules, &bucket, 1000000, now);
 			for (int i = 0; i < 10000; i++)
-				taken += admit_events(&rules, &bucket, 10000, now += steps[s]);
+				taken += take(&rules, &bucket, 10000, now += steps[s]);
 			CHECK_EQUAL(taken, rates[r] * steps[s] * 10000 / SECOND);
 		}
 	}
@@ -163,13 +181,13 @@ static void test_limits(void)
 	struct admit_rules rules = {.events_per_s = UINT64_MAX, .burst_events = UINT64_MAX};
 	struct admit_bucket bucket = {0};
 
-	CHECK_EQUAL(admit_events(&rules, &bucket, UINT32_MAX, SECOND), UINT32_MAX);
-	CHECK_EQUAL(admit_events(&rules, &bucket, UINT32_MAX, UINT64_MAX), UINT32_MAX);
-	CHECK_EQUAL(admit_events(&rules, &bucket, 0, UINT64_MAX), 0);
+	CHECK(admit_all(&rules, &bucket, UINT32_MAX, SECOND));
+	CHECK(admit_all(&rules, &bucket, UINT32_MAX, UINT64_MAX));
+	CHECK(admit_all(&rules, &bucket, 0, UINT64_MAX));
 	rules = (struct admit_rules){.events_per_s = 1, .burst_events = 0};
 	bucket = (struct admit_bucket){0};
-	CHECK_EQUAL(admit_events(&rules, &bucket, 5, SECOND), 1);
-	CHECK_EQUAL(admit_events(&rules, &bucket, 5, 2 * SECOND), 1);
+	CHECK_EQUAL(take(&rules, &bucket, 5, SECOND), 1);
+	CHECK_EQUAL(take(&rules, &bucket, 5, 2 * SECOND), 1);
 }
 
 /** A rate that was lowered keeps to its new burst; a clock that stands or goes back gives nothing. */
@@ -178,12 +196,65 @@ static void test_changes(void)
 	struct admit_rules rules = {.events_per_s = 1000, .burst_events = 1000};
 	struct admit_bucket bucket = {0};
 
-	CHECK_EQUAL(admit_events(&rules, &bucket, 10, 10 * SECOND), 10);
-	CHECK_EQUAL(admit_events(&rules, &bucket, 2000, 9 * SECOND), 990);
-	CHECK_EQUAL(admit_events(&rules, &bucket, 1, 9 * SECOND), 0);
-	CHECK_EQUAL(admit_events(&rules, &bucket, 0, 12 * SECOND), 0);
+	CHECK_EQUAL(take(&rules, &bucket, 10, 10 * SECOND), 10);
+	CHECK_EQUAL(take(&rules, &bucket, 2000, 9 * SECOND), 990);
+	CHECK_EQUAL(take(&rules, &bucket, 1, 9 * SECOND), 0);
+	CHECK_EQUAL(take(&rules, &bucket, 0, 12 * SECOND), 0);
 	rules.burst_events = 5;
-	CHECK_EQUAL(admit_events(&rules, &bucket, 2000, 12 * SECOND + 1), 5);
+	CHECK_EQUAL(take(&rules, &bucket, 2000, 12 * SECOND + 1), 5);
+}
+
+/** What does not go leaves the bucket as it was: many that ask too early must not starve each other. */
+static void test_all_or_none(void)
+{
+	const struct admit_rules rules = {.events_per_s = 10, .burst_events = 65};
+	struct admit_bucket bucket = {0};
+	uint64_t now = 5 * SECOND;
+	uint32_t went = 0;
+
+	CHECK(admit_all(&rules, &bucket, 30, now));
+	CHECK(admit_all(&rules, &bucket, 30, now));
+	for (int i = 0; i < 10000; i++) // 100 s
+		went += admit_all(&rules, &bucket, 30, now += SECOND / 100);
+	CHECK_EQUAL(went, (5 + 10 * 100) / 30);
+}
+
+/** One that is larger than the bucket goes when that is full, and is paid for afterwards. */
+static void test_larger_than_the_bucket(void)
+{
+	const struct admit_rules rules = {.events_per_s = 10, .burst_events = 65};
+	struct admit_bucket bucket = {0};
+	uint64_t now = 5 * SECOND;
+
+	CHECK(admit_all(&rules, &bucket, 1, now));
+	CHECK(!admit_all(&rules, &bucket, 200, now));
+	now += SECOND / 10;
+	CHECK(admit_all(&rules, &bucket, 200, now));
+	now += 135 * SECOND / 10; // as many as it had too much
+	CHECK(!admit_all(&rules, &bucket, 1, now));
+	now += SECOND / 10;
+	CHECK(admit_all(&rules, &bucket, 1, now));
+	CHECK(!admit_all(&rules, &bucket, 1, now));
+	CHECK(admit_all(&rules, &bucket, UINT32_MAX, now + 3600 * SECOND));
+	CHECK(!admit_all(&rules, &bucket, 1, now + 7200 * SECOND));
+}
+
+/** In the long run no more than the rate, whatever the sizes. */
+static void test_sizes_do_not_matter(void)
+{
+	static const uint32_t sizes[] = {1, 7, 64, 65, 66, 1000, 4482};
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		const struct admit_rules rules = {.events_per_s = 1000, .burst_events = 164};
+		struct admit_bucket bucket = {0};
+		uint64_t now = SECOND;
+		uint64_t taken = 0;
+
+		for (int n = 0; n < 100000; n++) // 100 s
+			if (admit_all(&rules, &bucket, sizes[i], now += SECOND / 1000))
+				taken += sizes[i];
+		CHECK(taken <= 100000 + 164 + sizes[i] && taken + sizes[i] >= 100000);
+	}
 }
 
 static const struct check_test tests[] = {
@@ -195,5 +266,8 @@ static const struct check_test tests[] = {
 	{"the pace of asking does not matter", test_pace_does_not_matter},
 	{"limits", test_limits},
 	{"changed rates and clocks", test_changes},
+	{"all or none", test_all_or_none},
+	{"larger than the bucket", test_larger_than_the_bucket},
+	{"sizes do not matter", test_sizes_do_not_matter},
 };
 CHECK_MAIN("admit")

@@ -206,6 +206,41 @@ static void an_aged_key_is_replaced(void)
 	scene_free(&s);
 }
 
+/** Decision 9: the owner of a key that gave way gets another one, and what either has sealed can be opened. */
+static void a_key_that_gave_way_opens_still(void)
+{
+	struct scene s = scene_of(256, 4);
+	struct worker w = worker_of(&s, WINDOW_MS);
+	struct key_record first;
+	struct key_record second;
+	struct key_entry e;
+	uint64_t others = 100;
+
+	CHECK(claim(&w, 1, 9, &e));
+	CHECK_FATAL(key_ring_peek(s.ring, &first, 1) == 1);
+	CHECK(is_of(&w, &e, &first));
+	key_ring_commit(s.ring, 1);
+	for (struct key_record r; !key_table_has_evicted(s.table); others++) {
+		CHECK_FATAL(claim(&w, others, 0, &e) && key_ring_peek(s.ring, &r, 1) == 1);
+		key_ring_commit(s.ring, 1);
+	}
+	// Whichever gave way: take others in until it was this one.
+	while (claim(&w, 1, 9, &e) && memcmp(e.link, first.link, KEY_LINK_SIZE) == 0) {
+		CHECK_FATAL(others < 1000 && claim(&w, others++, 0, &e));
+		CHECK_FATAL(key_ring_peek(s.ring, &second, 1) == 1);
+		key_ring_commit(s.ring, 1);
+	}
+	CHECK_FATAL(key_ring_peek(s.ring, &second, 1) == 1);
+	// Both went to the vault whole, under one name and one subject.
+	CHECK(is_of(&w, &e, &second) && memcmp(first.link, second.link, KEY_LINK_SIZE) < 0);
+	CHECK(memcmp(first.dek, second.dek, KEY_SIZE) != 0);
+	CHECK(memcmp(first.name_hash, second.name_hash, KEY_HASH_SIZE) == 0);
+	CHECK(memcmp(first.subject_hash, second.subject_hash, KEY_HASH_SIZE) == 0);
+	CHECK(first.scope == second.scope && second.flags == 0);
+	worker_free(&w);
+	scene_free(&s);
+}
+
 static void without_room_nothing_is_given(void)
 {
 	struct scene s = scene_of(BATCH_MAX, 4);
@@ -357,6 +392,7 @@ static const struct check_test tests[] = {
 	{"a new key goes to journal and table", a_new_key_goes_to_journal_and_table},
 	{"a key with several subjects is made once", a_key_with_several_subjects_is_made_once},
 	{"an aged key is replaced", an_aged_key_is_replaced},
+	{"a key that gave way opens still", a_key_that_gave_way_opens_still},
 	{"without room nothing is given", without_room_nothing_is_given},
 	{"links go on after the last process", links_go_on_after_the_last_process},
 	{"workers agree on every key", workers_agree_on_every_key},
