@@ -161,14 +161,18 @@ enum sl_status key_feed_new(
 	return SL_OK;
 }
 
-/** Everything that is in the ring now. The caller has entered. */
+/** What is in the ring now, and not what a living dataplane adds meanwhile. The caller has entered. */
 static enum sl_status drain(struct key_feed *f)
 {
+	uint64_t left =
+		f->ring != NULL ? key_ring_position(f->ring) - key_ring_durable(f->ring) : 0;
 	size_t count = 1;
 	enum sl_status status = SL_OK;
 
-	while (f->ring != NULL && count != 0 && status == SL_OK)
+	while (left != 0 && count != 0 && status == SL_OK) {
 		status = feed_take(f, &count);
+		left -= count < left ? count : left;
+	}
 	return status;
 }
 
