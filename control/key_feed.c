@@ -220,8 +220,7 @@ static void set_last_link(struct key_feed *f)
 
 	key_ring_last_link(f->ring, last);
 	// What the ring says counts, as links that are not in the vault yet, unless it is beyond reason.
-	if (memcmp(last, f->last, KEY_LINK_SIZE) < 0
-	    || key_link_ms(last) > clock_wall_ms() + MS_PER_DAY)
+	if (memcmp(last, f->last, KEY_LINK_SIZE) < 0 || key_link_ms(last) > feed_latest_ms(f))
 		key_ring_set_last_link(f->ring, f->last);
 }
 

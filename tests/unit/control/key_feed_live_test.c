@@ -2,12 +2,29 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-// The feed beside a dataplane that lives: it never stops making keys.
+// The feed beside a dataplane that lives: it never stops making keys, and the wall clock that both go by may be set.
 
 enum {
-	NEVER_STOPS_MS = 4000 // how long "never" is
+	NEVER_STOPS_MS = 4000, // how long "never" is
+	MS_PER_S = 1000
 };
+
+static const int64_t MS_PER_DAY = 86400000;
+
+static _Atomic int64_t clock_shift_ms;
+
+/** In place of libc's: the wall clock can be set. */
+int clock_gettime(clockid_t clock, struct timespec *ret_time)
+{
+	const int code = (int)syscall(SYS_clock_gettime, clock, ret_time);
+
+	if (code == 0 && clock == CLOCK_REALTIME)
+		ret_time->tv_sec += atomic_load(&clock_shift_ms) / MS_PER_S;
+	return code;
+}
 
 /** With a journal of the size that control makes: never full in these tests. */
 static struct scene scene_of_appliance(void)
@@ -90,10 +107,45 @@ static void a_feed_ends_while_keys_come(void)
 	scene_free(&s);
 }
 
+static void keys_of_before_the_clock_was_set_back_are_taken(void)
+{
+	struct scene s = scene_new();
+	struct problem p;
+
+	// A machine that began with a wrong date, and learns the right one between two records and their commit.
+	attach(&s);
+	atomic_store(&clock_shift_ms, 400 * MS_PER_DAY);
+	CHECK_EQUAL(put(&s, 1), 1);
+	CHECK(wait_durable(&s, 1));
+	CHECK_EQUAL(key_feed_attach(s.feed, NULL, &p), SL_OK);
+	CHECK_EQUAL(put(&s, 2), 2);
+	atomic_store(&clock_shift_ms, 0);
+	CHECK_EQUAL(put(&s, 3), 3);
+	CHECK_EQUAL(key_feed_attach(s.feed, s.ring, &p), SL_OK);
+	CHECK(wait_durable(&s, 3));
+	CHECK(has_key(&s, &s.last));
+	CHECK_EQUAL(key_feed_status(s.feed, &p), SL_OK);
+	// A control that was started anew knows that date by the vault alone.
+	atomic_store(&clock_shift_ms, 400 * MS_PER_DAY);
+	CHECK_EQUAL(put(&s, 4), 4);
+	CHECK(wait_durable(&s, 4));
+	CHECK_EQUAL(key_feed_attach(s.feed, NULL, &p), SL_OK);
+	CHECK_EQUAL(put(&s, 5), 5);
+	atomic_store(&clock_shift_ms, 0);
+	key_feed_free(s.feed);
+	feed_begin(&s);
+	CHECK_EQUAL(key_feed_attach(s.feed, s.ring, &p), SL_OK);
+	CHECK(wait_durable(&s, 5));
+	CHECK(has_key(&s, &s.last));
+	scene_free(&s);
+}
+
 static const struct check_test tests[] = {
 	{"a control that comes back attaches while keys come",
 	 a_control_that_comes_back_attaches_while_keys_come},
 	{"a feed ends while keys come", a_feed_ends_while_keys_come},
+	{"keys of before the clock was set back are taken",
+	 keys_of_before_the_clock_was_set_back_are_taken},
 };
 
 CHECK_MAIN("control/key_feed_live")
