@@ -267,11 +267,16 @@ static enum sl_status warm(
 	return SL_OK;
 }
 
-enum sl_status plane_tables(struct server *s, struct plane *plane, struct problem *ret_problem)
+/** Find a table for every stream, or make one that is still empty. */
+static enum sl_status find_tables(
+	struct server *s,
+	struct plane *plane,
+	struct key_warm ret_warms[static PLANE_STREAMS_MAX],
+	uint32_t *ret_count,
+	struct problem *ret_problem
+)
 {
 	const struct plane_stream *streams = plane_streams(plane->compiled.image);
-	struct key_warm warms[PLANE_STREAMS_MAX];
-	uint32_t count = 0;
 
 	for (uint32_t row = 0; row < plane->compiled.image->streams.count; row++) {
 		const struct key_table_use use = wanted_table(plane, row);
@@ -291,12 +296,35 @@ enum sl_status plane_tables(struct server *s, struct plane *plane, struct proble
 				use.entry_count_max
 			);
 		s->tables[s->table_count++] = plane->tables[row];
-		warms[count++] = (struct key_warm
+		ret_warms[(*ret_count)++] = (struct key_warm
 		){.table = plane->tables[row],
 		  .scope = use.scope,
 		  .window_ms = streams[row].window_ms};
 	}
-	return warm(s, warms, count, ret_problem);
+	return SL_OK;
+}
+
+enum sl_status plane_tables(struct server *s, struct plane *plane, struct problem *ret_problem)
+{
+	const uint32_t known = s->table_count;
+	struct key_warm warms[PLANE_STREAMS_MAX];
+	uint32_t count = 0;
+	enum sl_status status = find_tables(s, plane, warms, &count, ret_problem);
+
+	if (status == SL_OK)
+		status = warm(s, warms, count, ret_problem);
+	if (status == SL_OK)
+		return SL_OK;
+	// A table that lacks keys must not be found by the next attempt.
+	while (s->table_count > known) {
+		struct key_table *table = s->tables[--s->table_count];
+
+		for (uint32_t row = 0; row < plane->compiled.image->streams.count; row++)
+			if (plane->tables[row] == table)
+				plane->tables[row] = NULL;
+		key_table_free(table);
+	}
+	return status;
 }
 
 static bool has_table(const struct plane *plane, const struct key_table *table)

@@ -26,8 +26,11 @@
 // It says each thing that happens in a line, and is told by lines:
 //	keys N      put N new keys of the first stream into the journal
 //	events N    count N events of the first stream
+//	rubbish     put a record that no sound dataplane writes into the journal
 //	refuse      answer the next plane with a refusal
 //	mute        do not answer the next plane
+//	forget      let go of the plane: the next hello brings the journal alone
+//	relink N    close the link and attach again, N times, as soon as the plane has come back
 //	quit        end
 
 enum {
@@ -49,6 +52,7 @@ static struct fake {
 	int counters_fd;
 	bool refuses;
 	bool is_mute;
+	long relinks; // left to do
 } fake = {.socket = -1, .journal_fd = -1, .image_fd = -1, .counters_fd = -1};
 
 static void say(const char *format, ...) __attribute__((__format__(__printf__, 1, 2)));
@@ -128,7 +132,8 @@ static void connect_again(void)
 		fake.socket = -1;
 		return;
 	}
-	say("connected");
+	if (fake.relinks == 0)
+		say("connected");
 	hello();
 }
 
@@ -197,6 +202,15 @@ static void take_plane(const struct link_message *m, const int fds[])
 	}
 }
 
+/** By which one memfd is told from another. */
+static uint64_t number_of(int fd)
+{
+	struct stat about = {0};
+
+	must(fstat(fd, &about) == 0, "memfd");
+	return about.st_ino;
+}
+
 static void apply(const struct link_message *m, int fds[])
 {
 	if (fake.refuses || fake.is_mute) {
@@ -213,7 +227,13 @@ static void apply(const struct link_message *m, int fds[])
 	take_plane(m, fds);
 	atomic_store(&fake.counters->epoch, m->epoch);
 	send_simple(LINK_APPLIED, m->epoch, SL_OK, "");
-	say("applied %" PRIu64 " streams %u", m->epoch, fake.table_count);
+	if (fake.relinks == 0 || --fake.relinks == 0) {
+		say("table %" PRIu64, number_of(fake.table_fd[0]));
+		say("applied %" PRIu64 " streams %u", m->epoch, fake.table_count);
+		return;
+	}
+	close(fake.socket);
+	fake.socket = -1;
 }
 
 static void take_message(void)
@@ -229,7 +249,8 @@ static void take_message(void)
 	if (m.kind == LINK_WELCOME) {
 		if (m.fd_count != 0)
 			take_journal(fds[0]);
-		say("welcome journal %u", m.fd_count);
+		if (fake.relinks == 0)
+			say("welcome journal %u", m.fd_count);
 	} else if (m.kind == LINK_APPLY) {
 		apply(&m, fds);
 	} else if (m.kind == LINK_STOP) {
@@ -259,6 +280,20 @@ static void put_keys(long count)
 	say("put %ld to %" PRIu64, count, position);
 }
 
+static void put_rubbish(void)
+{
+	const struct key_record record = {.flags = UINT64_MAX};
+
+	say("put rubbish to %" PRIu64, key_ring_put(fake.ring, &record));
+}
+
+static void relink(long count)
+{
+	fake.relinks = count;
+	close(fake.socket);
+	fake.socket = -1;
+}
+
 static void count_events(long count)
 {
 	struct counters_row *row = &fake.counters->row[0];
@@ -283,6 +318,12 @@ static void obey(char *line)
 		put_keys(strtol(line + 5, NULL, 10));
 	else if (strncmp(line, "events ", 7) == 0)
 		count_events(strtol(line + 7, NULL, 10));
+	else if (strncmp(line, "relink ", 7) == 0)
+		relink(strtol(line + 7, NULL, 10));
+	else if (strcmp(line, "rubbish") == 0)
+		put_rubbish();
+	else if (strcmp(line, "forget") == 0)
+		drop_plane();
 	else if (strcmp(line, "refuse") == 0)
 		fake.refuses = true;
 	else if (strcmp(line, "mute") == 0)
@@ -315,7 +356,7 @@ int main(int argc, char **argv)
 			connect_again();
 		p[1].fd = fake.socket;
 		(void)poll(p, 2, fake.socket < 0 ? RECONNECT_MS : -1);
-		if (p[1].revents != 0)
+		if (p[1].revents != 0 && fake.socket >= 0)
 			take_message();
 		if (p[0].revents != 0) {
 			if (fgets(line, sizeof(line), stdin) == NULL)
