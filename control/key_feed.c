@@ -269,6 +269,16 @@ enum sl_status key_feed_recover(struct key_feed *feed, struct problem *ret_probl
 	return status == SL_OK ? SL_OK : key_feed_status(feed, ret_problem);
 }
 
+bool key_feed_has_refused(struct key_feed *feed)
+{
+	bool has_refused;
+
+	enter(feed);
+	has_refused = feed->is_refusing;
+	leave(feed);
+	return has_refused;
+}
+
 enum sl_status key_feed_status(struct key_feed *feed, struct problem *ret_problem)
 {
 	enum sl_status status;

@@ -76,6 +76,9 @@ enum sl_status key_feed_attach(
  */
 enum sl_status key_feed_recover(struct key_feed *feed, struct problem *ret_problem);
 
+/** Whether the ring holds what no sound dataplane writes: nothing more is taken from it. */
+bool key_feed_has_refused(struct key_feed *feed);
+
 /**
  * SL_OK, or why nothing becomes durable now. A full device or a failing disk is tried again every second; a record that
  * no sound dataplane writes (SL_E_CORRUPT) ends the taking from that ring for good.

@@ -31,6 +31,32 @@ static bool is_dataplane_dead(const struct server *s)
 	return s->dataplane_pidfd < 0 || poll(&p, 1, 0) == 1;
 }
 
+/** Positions in key tables are those of their journal: without it, they are made anew from the vault. */
+static void forget_tables(struct server *s)
+{
+	if (s->plane != NULL)
+		memset(s->plane->tables, 0, sizeof(s->plane->tables));
+	if (s->pending != NULL)
+		memset(s->pending->tables, 0, sizeof(s->pending->tables));
+	tables_sweep(s);
+}
+
+/** A journal that can not be taken from any more serves nobody. */
+static void forget_journal(struct server *s)
+{
+	struct problem problem;
+
+	log_line(
+		LOG_LEVEL_WARN,
+		topic,
+		"the key journal is thrown away: events whose keys are in it were not sent out"
+	);
+	(void)!key_feed_attach(s->feed, NULL, &problem);
+	key_ring_free(s->ring);
+	s->ring = NULL;
+	forget_tables(s);
+}
+
 /** What a dead dataplane left behind becomes whole, and durable. */
 static void recover(struct server *s)
 {
@@ -39,8 +65,11 @@ static void recover(struct server *s)
 	if (s->dataplane_pidfd >= 0)
 		close(s->dataplane_pidfd);
 	s->dataplane_pidfd = -1;
-	if (s->ring != NULL && key_feed_recover(s->feed, &problem) != SL_OK)
+	if (s->ring != NULL && key_feed_recover(s->feed, &problem) != SL_OK) {
 		log_problem(LOG_LEVEL_WARN, topic, &problem);
+		if (key_feed_has_refused(s->feed))
+			forget_journal(s);
+	}
 	for (uint32_t i = 0; i < s->table_count; i++)
 		(void)key_table_recover(s->tables[i]);
 	counters_drop(s);
