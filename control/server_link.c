@@ -218,6 +218,27 @@ static bool is_same_memory(int a, int b)
 		&& first.st_dev == second.st_dev;
 }
 
+/** Take keys from another journal from now on. On failure from the one of before. */
+static enum sl_status change_ring(struct server *s, int fd, struct problem *ret_problem)
+{
+	struct key_ring *ring;
+	struct problem problem;
+	enum sl_status status;
+
+	SL_TRY(key_ring_attach(fd, &ring, ret_problem));
+	if (s->ring != NULL && key_feed_recover(s->feed, &problem) != SL_OK)
+		log_problem(LOG_LEVEL_WARN, topic, &problem);
+	status = key_feed_attach(s->feed, ring, ret_problem);
+	if (status != SL_OK) {
+		key_ring_free(ring);
+		(void)key_feed_attach(s->feed, s->ring, &problem);
+		return status;
+	}
+	key_ring_free(s->ring);
+	s->ring = ring;
+	return SL_OK;
+}
+
 /** The journal of a dataplane that outlived its control, or only the link. */
 static enum sl_status adopt(
 	struct server *s,
@@ -226,22 +247,20 @@ static enum sl_status adopt(
 	struct problem *ret_problem
 )
 {
-	struct key_ring *ring;
+	const bool is_ours = s->ring != NULL && is_same_memory(key_ring_fd(s->ring), fds[0]);
+	const bool had_plane = s->plane != NULL;
+	enum sl_status status = SL_OK;
 
 	if (m->has_image)
-		SL_TRY(plane_adopt(s, fds + 1, m->fd_count - 1, ret_problem));
-	if (s->ring != NULL && is_same_memory(key_ring_fd(s->ring), fds[0]))
-		return SL_OK;
-	SL_TRY(key_ring_attach(fds[0], &ring, ret_problem));
-	if (s->ring != NULL)
-		(void)!key_feed_recover(s->feed, ret_problem);
-	if (key_feed_attach(s->feed, ring, ret_problem) != SL_OK) {
-		key_ring_free(ring);
-		return ret_problem->status;
+		status = plane_adopt(s, fds + 1, m->fd_count - 1, ret_problem);
+	if (status == SL_OK && !is_ours)
+		status = change_ring(s, fds[0], ret_problem);
+	// A plane comes with its journal or not at all.
+	if (status != SL_OK && !had_plane) {
+		plane_free(s->plane);
+		s->plane = NULL;
 	}
-	key_ring_free(s->ring);
-	s->ring = ring;
-	return SL_OK;
+	return status;
 }
 
 /** A journal for a dataplane that brings none: the one of before, or a new one. */

@@ -49,6 +49,39 @@ def a_broken_journal(control, fake):
     return control, fake
 
 
+def a_living_dataplane_with_a_broken_journal(control, fake):
+    """Control is started anew, and what comes back to it can not be gone on with."""
+    control.kill()
+    fake.tell("rubbish")
+    fake.wait_for("put rubbish")
+    control = start_control()
+    fake.wait_for("lost")
+    check("it is turned away", fake.wait_for("lost") is not None and status()["dataplane"] is None, log_text()[-500:])
+    fake.kill()
+    fake = start_fake()
+    fake.table = attached(fake)
+    check("another one is served", fake.table is not None, log_text()[-500:])
+    check("and its keys become durable", waits_for_keys(fake, 100), status()["keys"])
+    # Again, with a journal of before at hand.
+    older = fake
+    older.popen.send_signal(signal.SIGSTOP)
+    control.kill()
+    control = start_control()
+    fake = start_fake()
+    attached(fake)
+    fake.kill()
+    older.tell("rubbish")
+    older.popen.send_signal(signal.SIGCONT)
+    older.wait_for("put rubbish")
+    for _ in range(3):
+        older.wait_for("lost")
+    older.kill()
+    fake = start_fake()
+    fake.table = attached(fake)
+    check("a journal of before serves again", fake.table is not None and waits_for_keys(fake, 100), status()["keys"])
+    return control, fake
+
+
 def a_damaged_vault(control, fake):
     """A table that could not be warmed is not given out, however often it is asked for."""
     control.kill(signal.SIGTERM)
@@ -84,6 +117,7 @@ try:
     fake.table = attached(fake)
     check("its keys become durable", waits_for_keys(fake, 300))
     control, fake = a_broken_journal(control, fake)
+    control, fake = a_living_dataplane_with_a_broken_journal(control, fake)
     control, fake = a_damaged_vault(control, fake)
 finally:
     kill_all()
