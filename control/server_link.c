@@ -251,6 +251,9 @@ static enum sl_status adopt(
 	const bool had_plane = s->plane != NULL;
 	enum sl_status status = SL_OK;
 
+	// Before its own come: tables made for the journal of before say nothing beside this one.
+	if (!is_ours)
+		forget_tables(s);
 	if (m->has_image)
 		status = plane_adopt(s, fds + 1, m->fd_count - 1, ret_problem);
 	if (status == SL_OK && !is_ours)

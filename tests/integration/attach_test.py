@@ -82,6 +82,25 @@ def a_living_dataplane_with_a_broken_journal(control, fake):
     return control, fake
 
 
+def a_journal_without_tables(control, fake):
+    """Positions in a key table are those of its journal: tables of one are never used beside another."""
+    older = fake
+    older.tell("forget")
+    older.popen.send_signal(signal.SIGSTOP)
+    control.kill()
+    control = start_control()
+    fake = start_fake()
+    table = attached(fake)
+    fake.tell("keys 50")
+    fake.wait_for("put")
+    fake.kill()
+    older.popen.send_signal(signal.SIGCONT)
+    older.table = attached(older)
+    check("a journal that comes alone gets tables of its own", older.table not in (None, table), (older.table, table))
+    check("and goes on", waits_for_keys(older, 100), status()["keys"])
+    return control, older
+
+
 def a_damaged_vault(control, fake):
     """A table that could not be warmed is not given out, however often it is asked for."""
     control.kill(signal.SIGTERM)
@@ -118,6 +137,7 @@ try:
     check("its keys become durable", waits_for_keys(fake, 300))
     control, fake = a_broken_journal(control, fake)
     control, fake = a_living_dataplane_with_a_broken_journal(control, fake)
+    control, fake = a_journal_without_tables(control, fake)
     control, fake = a_damaged_vault(control, fake)
 finally:
     kill_all()
