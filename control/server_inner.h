@@ -108,7 +108,8 @@ struct server {
 	bool is_greeted;
 	uint32_t link_pid;
 	int link_pidfd;           // -1 = none, or it is the dataplane's
-	uint32_t turned_away_pid; // told of last; 0 = none
+	uint32_t turned_away_pid; // told of last
+	bool has_turned_away;     // somebody, since a dataplane attached
 	int dataplane_pidfd;      // of the last dataplane; -1 = none, or its death is dealt with
 	uint32_t dataplane_pid;   // of the last dataplane
 	uint64_t dataplane_epoch;

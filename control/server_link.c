@@ -99,7 +99,7 @@ void link_close(struct server *s, const char *why)
 
 	if (s->link < 0)
 		return;
-	if (was_greeted || s->link_pid != s->turned_away_pid)
+	if (was_greeted || s->link_pid != s->turned_away_pid || !s->has_turned_away)
 		log_line(
 			LOG_LEVEL_NOTICE,
 			topic,
@@ -117,6 +117,7 @@ void link_close(struct server *s, const char *why)
 	s->is_greeted = false;
 	if (!was_greeted) {
 		s->turned_away_pid = s->link_pid;
+		s->has_turned_away = true;
 		tables_sweep(s);
 		return;
 	}
@@ -140,9 +141,10 @@ static uid_t dataplane_uid(const struct server *s)
 /** A stranger is told of once, however often it comes. */
 static void turn_away(struct server *s, int fd, uint32_t pid, const char *why)
 {
-	if (s->turned_away_pid != pid)
+	if (s->turned_away_pid != pid || !s->has_turned_away)
 		log_line(LOG_LEVEL_WARN, topic, "pid %u may not attach: %s", pid, why);
 	s->turned_away_pid = pid;
+	s->has_turned_away = true;
 	close(fd);
 }
 
@@ -151,6 +153,7 @@ void link_accept(struct server *s)
 	struct ucred peer = {0};
 	socklen_t size = sizeof(peer);
 	uid_t uid = 0;
+	int pidfd;
 	int fd = accept4(s->dataplane_listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd < 0)
@@ -164,11 +167,22 @@ void link_accept(struct server *s)
 		turn_away(s, fd, (uint32_t)peer.pid, "another dataplane is attached");
 		return;
 	}
+	// A journal is taken from a dataplane that has died, and from no other: so it must be known.
+	pidfd = (int)syscall(SYS_pidfd_open, peer.pid, 0);
+	if (pidfd < 0) {
+		turn_away(
+			s,
+			fd,
+			(uint32_t)peer.pid,
+			"its process can not be watched (is it in another PID namespace?)"
+		);
+		return;
+	}
 	// Who has not said hello yet makes way.
 	link_close(s, "another one comes");
 	s->link = fd;
 	s->link_pid = (uint32_t)peer.pid;
-	s->link_pidfd = (int)syscall(SYS_pidfd_open, peer.pid, 0);
+	s->link_pidfd = pidfd;
 	if (server_watch(s, fd, EPOLLIN) != SL_OK)
 		link_close(s, "no memory");
 }
@@ -201,7 +215,7 @@ static enum sl_status check_successor(struct server *s, struct problem *ret_prob
 static void succeed(struct server *s)
 {
 	s->is_greeted = true;
-	s->turned_away_pid = 0;
+	s->has_turned_away = false;
 	if (is_known(s))
 		return;
 	s->dataplane_pid = s->link_pid;

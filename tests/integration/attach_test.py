@@ -129,6 +129,25 @@ def a_damaged_vault(control, fake):
     return control, fake
 
 
+def another_pid_namespace():
+    """A process that control can not watch: whether it lives could not be known, and its journal would be taken from it."""
+    if os.geteuid() != 0 or subprocess.run(["unshare", "--pid", "--fork", "true"], stderr=subprocess.DEVNULL).returncode != 0:
+        print("      no namespaces here")
+        return
+    other = os.path.join(work, "n")
+    shutil.copytree(appliance, other, ignore=shutil.ignore_patterns("run"))
+    log = os.path.join(work, "namespace.log")
+    control = Process("unshare", "--pid", "--fork", "--kill-child", CONTROL, "-c", os.path.join(other, "sealane.yaml"), log=log)
+    until = time.monotonic() + WAIT_S
+    while time.monotonic() < until and b"ready in" not in read(log):
+        time.sleep(0.02)
+    fake = Process(FAKE, os.path.join(other, "run/sockets"))
+    check("a dataplane that control can not watch is turned away", fake.wait_for("welcome", 1) is None, read(log))
+    check("the log says why", b"can not be watched" in read(log), read(log))
+    fake.kill()
+    control.kill()
+
+
 make_appliance()
 try:
     control = start_control()
@@ -139,6 +158,7 @@ try:
     control, fake = a_living_dataplane_with_a_broken_journal(control, fake)
     control, fake = a_journal_without_tables(control, fake)
     control, fake = a_damaged_vault(control, fake)
+    another_pid_namespace()
 finally:
     kill_all()
 checks.end()
