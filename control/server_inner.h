@@ -116,6 +116,7 @@ struct server {
 	struct server_counters counters;
 
 	struct session sessions[SERVER_SESSIONS_MAX];
+	bool is_crowded; // somebody was sent away since the last session ended
 	uint64_t started_ns;
 	bool is_ending;
 };

@@ -227,7 +227,9 @@ static void apply(const struct link_message *m, int fds[])
 	take_plane(m, fds);
 	atomic_store(&fake.counters->epoch, m->epoch);
 	send_simple(LINK_APPLIED, m->epoch, SL_OK, "");
-	if (fake.relinks == 0 || --fake.relinks == 0) {
+	if (fake.relinks > 0 && --fake.relinks == 0)
+		say("relinked");
+	if (fake.relinks == 0) {
 		say("table %" PRIu64, number_of(fake.table_fd[0]));
 		say("applied %" PRIu64 " streams %u", m->epoch, fake.table_count);
 		return;
