@@ -99,6 +99,7 @@ struct server {
 	uint64_t epoch;  // the highest that was ever given
 	char *directory; // of definitions, as applied last
 
+	int run_lock; // the run directory, locked
 	int epoll_fd;
 	int signal_fd;
 	int timer_fd;

@@ -6,9 +6,9 @@ import shutil
 import socket
 import time
 
-from control_rig import (appliance, check, checks, kill_all, log_text, make_appliance, sockets,
+from control_rig import (BUILD, CONTROL, WAIT_S, Process, appliance, check, checks, kill_all, log_text, make_appliance, sockets,
                          start_control, start_fake, status, stream_socket, wait_status, work)
-from sealane_cli import read
+from sealane_cli import DONE, read, run, write
 
 RELINKS = 1000
 
@@ -119,6 +119,50 @@ def thousand_attachments(fake):
     check(f"nor do {RELINKS} applies", after_fds <= now_fds + 2 and after_kib - now_kib < 1024, (now_fds, after_fds, now_kib, after_kib))
 
 
+def a_closed_umask():
+    """The dataplane's user gets through to its socket whatever umask control was started with."""
+    other = os.path.join(work, "u")
+    shutil.copytree(appliance, other, ignore=shutil.ignore_patterns("run"))
+    mine = os.path.join(other, "sealane.yaml")
+    write(mine, read(mine) + b"dataplane_user: nobody\n")
+    log = os.path.join(work, "umask.log")
+    before = os.umask(0o077)
+    control = Process(CONTROL, "-c", mine, log=log)
+    os.umask(before)
+    until = time.monotonic() + WAIT_S
+    while time.monotonic() < until and b"ready in" not in read(log):
+        time.sleep(0.02)
+    mode = os.stat(os.path.join(other, "run/sockets")).st_mode & 0o777
+    check("the run directory lets the dataplane's user through", mode == 0o711, oct(mode))
+    control.kill()
+
+
+def two_at_once():
+    """Starts that meet at what a killed control left: one serves, the other says why not."""
+    other = os.path.join(work, "t")
+    shutil.copytree(appliance, other, ignore=shutil.ignore_patterns("run"))
+    mine = os.path.join(other, "sealane.yaml")
+    env = {"SEALANE_CONFIG": mine}
+    log = os.path.join(work, "two.log")
+    slow = {"LD_PRELOAD": os.path.join(BUILD, "tests/slow_unlink.so"), "ASAN_OPTIONS": "verify_asan_link_order=0"}
+    first = Process(CONTROL, "-c", mine, log=log)
+    while b"ready in" not in read(log):
+        time.sleep(0.02)
+    first.kill()
+    both = []
+    for _ in range(2):
+        both.append(Process(CONTROL, "-c", mine, log=log, env=slow))
+        time.sleep(0.1)
+    until = time.monotonic() + WAIT_S
+    while time.monotonic() < until and all(p.popen.poll() is None for p in both):
+        time.sleep(0.02)
+    living = [p.popen.poll() is None for p in both]
+    done = run("status", env=env)
+    check("two controls at once: one serves", sum(living) == 1 and done.code == DONE, (living, done.text, read(log)[-800:]))
+    for p in both:
+        p.kill()
+
+
 make_appliance()
 try:
     start_control()
@@ -130,6 +174,8 @@ try:
     names_of_directories()
     thousand_connections()
     thousand_attachments(fake)
+    a_closed_umask()
+    two_at_once()
 finally:
     kill_all()
 checks.end()
