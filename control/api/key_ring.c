@@ -260,6 +260,9 @@ uint64_t key_ring_put(struct key_ring *ring, const struct key_record *record)
 		&ring->head->reserved, &last, last + 1, memory_order_relaxed, memory_order_relaxed
 	));
 	slot = slot_of(ring, last + 1);
+	// The slot's last writer may be another thread of ours; that it has ended follows from `taken` already, by way of the
+	// consumer. Seen here as well, it follows without the other process, which no thread sanitizer looks into.
+	(void)atomic_load_explicit(&slot->sequence, memory_order_acquire);
 	slot->record = *record;
 	// pairs with the acquire in is_written
 	atomic_store_explicit(&slot->sequence, last + 1, memory_order_seq_cst);
