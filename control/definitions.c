@@ -52,6 +52,17 @@ static void refuse_change(struct problems *problems, const char *directory)
 	       "that");
 }
 
+/** A pipe would be waited for, and control with it. What is not there is somebody else's to tell. */
+static bool is_file(const char *path, struct problems *problems)
+{
+	struct stat about;
+
+	if (stat(path, &about) != 0 || S_ISREG(about.st_mode))
+		return true;
+	refuse(problems, path, SL_E_INVALID, "this is no regular file", "remove it, or rename it");
+	return false;
+}
+
 typedef void file_fn(
 	struct definitions *d,
 	const char *path,
@@ -84,7 +95,7 @@ static uint32_t each_file(
 	for (int i = 0; i < count; i++) {
 		char *file = job_resolve(path, entries[i]->d_name);
 
-		if (file != NULL)
+		if (file != NULL && is_file(file, problems))
 			read(d, file, data_directory, problems);
 		free(file);
 		free(entries[i]);
@@ -271,7 +282,7 @@ static void read_purposes(struct definitions *d, struct problems *problems)
 {
 	char *path = job_resolve(d->directory, "purposes.yaml");
 
-	if (path != NULL && access(path, F_OK) == 0)
+	if (path != NULL && access(path, F_OK) == 0 && is_file(path, problems))
 		(void)!purposes_load_file(path, problems, &d->purposes);
 	free(path);
 }
@@ -280,7 +291,7 @@ static void read_clients(struct definitions *d, struct problems *problems)
 {
 	char *path = job_resolve(d->directory, "clients.yaml");
 
-	if (path != NULL)
+	if (path != NULL && is_file(path, problems))
 		(void)!clients_load(
 			path, d->directory, d->streams, d->stream_count, problems, &d->clients
 		);

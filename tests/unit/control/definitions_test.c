@@ -318,6 +318,30 @@ static void streams_are_bounded(void)
 	definitions_dir_free(&dir);
 }
 
+static void what_is_no_file_is_refused(void)
+{
+	static const char *const names[] = {
+		"purposes.yaml", "contracts/pipe.yaml", "streams/pipe.yaml", "clients.yaml"};
+	char path[300];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct definitions_dir dir = definitions_dir_new();
+		struct problems problems = {0};
+		struct definitions *d = NULL;
+
+		snprintf(path, sizeof(path), "%s/%s", dir.path, names[i]);
+		unlink(path);
+		CHECK_FATAL(mkfifo(path, 0600) == 0);
+		alarm(20); // a pipe that nobody writes to would be waited for
+		CHECK(definitions_load(dir.path, "/data", &problems, &d) != SL_OK);
+		alarm(0);
+		CHECK(strstr(first_error(&problems)->what, "no regular file") != NULL);
+		CHECK(strcmp(first_error(&problems)->file, path) == 0);
+		problems_done(&problems);
+		definitions_dir_free(&dir);
+	}
+}
+
 enum {
 	FIRST_PORT = 10000,
 	SECOND_PORT = 30000,
@@ -403,6 +427,7 @@ static const struct check_test tests[] = {
 	{"contracts must be active and JSON", contracts_must_be_active_and_json},
 	{"directories that are none", directories_that_are_none},
 	{"streams are bounded", streams_are_bounded},
+	{"what is no file is refused", what_is_no_file_is_refused},
 	{"a directory that changes is read as it was at one moment",
 	 a_directory_that_changes_is_read_as_it_was_at_one_moment},
 };
