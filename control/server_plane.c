@@ -67,8 +67,7 @@ static enum sl_status fill_keys(
 		const struct contract_file *file = &d->contracts[d->of_stream[row]];
 		struct key_feed_scope scope = {0};
 
-		SL_TRY(contract_keep(s->vault, file->contract, file->path, d->purposes, ret_problem)
-		);
+		SL_TRY(contract_keep(s->vault, file->contract, d->purposes, ret_problem));
 		SL_TRY(vault_scope(
 			s->vault,
 			view_of_text(d->streams[row].name),
