@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -238,6 +239,15 @@ static struct key_table *find_table(const struct server *s, const struct key_tab
 	return NULL;
 }
 
+/** A signal that ends control waits to be read. */
+static bool server_has_to_end(void)
+{
+	sigset_t waiting;
+
+	return sigpending(&waiting) == 0
+		&& (sigismember(&waiting, SIGTERM) == 1 || sigismember(&waiting, SIGINT) == 1);
+}
+
 static enum sl_status warm(
 	struct server *s,
 	struct key_warm warms[],
@@ -247,7 +257,9 @@ static enum sl_status warm(
 {
 	if (count == 0)
 		return SL_OK;
-	SL_TRY(key_feed_warm(s->vault, warms, count, clock_wall_ms(), ret_problem));
+	SL_TRY(key_feed_warm(
+		s->vault, warms, count, clock_wall_ms(), server_has_to_end, ret_problem
+	));
 	for (uint32_t i = 0; i < count; i++) {
 		const size_t room = key_table_use(warms[i].table).entry_count_max;
 

@@ -360,6 +360,13 @@ static struct key_table *table_of(uint64_t scope, size_t entries)
 	return t;
 }
 
+static bool is_third_step(void)
+{
+	static int steps;
+
+	return ++steps == 3;
+}
+
 static void tables_are_warmed_with_the_living_keys(void)
 {
 	static struct key_record records[2000];
@@ -399,7 +406,7 @@ static void tables_are_warmed_with_the_living_keys(void)
 	warms[0] = (struct key_warm){.table = table_of(s.scope, 4000), .window_ms = 18000000};
 	warms[1] = (struct key_warm){.table = table_of(s.scope + 1, 4000)};
 	warms[2] = (struct key_warm){.scope = s.scope};
-	CHECK_EQUAL(key_feed_warm(s.vault, warms, 3, now, &p), SL_OK);
+	CHECK_EQUAL(key_feed_warm(s.vault, warms, 3, now, NULL, &p), SL_OK);
 	for (uint64_t i = 1; i < 2000; i++) {
 		bool is_other = i % 7 == 6;
 		bool is_old = !is_other && key_link_ms(records[i].link) + 18000000 <= now;
@@ -418,11 +425,14 @@ static void tables_are_warmed_with_the_living_keys(void)
 	// Too small a table keeps what fits, and says so.
 	key_table_free(warms[0].table);
 	warms[0].table = table_of(s.scope, 100);
-	CHECK_EQUAL(key_feed_warm(s.vault, warms, 1, now, &p), SL_OK);
+	CHECK_EQUAL(key_feed_warm(s.vault, warms, 1, now, NULL, &p), SL_OK);
 	CHECK(key_table_has_evicted(warms[0].table));
 	CHECK(key_table_count(warms[0].table) <= 100);
 	CHECK(is_in_table(&s, warms[0].table, &records[1999], &e));
-	CHECK_EQUAL(key_feed_warm(s.vault, warms, 0, now, &p), SL_OK);
+	CHECK_EQUAL(key_feed_warm(s.vault, warms, 0, now, NULL, &p), SL_OK);
+	// A control that is told to end does not read on.
+	CHECK_EQUAL(key_feed_warm(s.vault, warms, 1, now, is_third_step, &p), SL_E_INTERRUPTED);
+	CHECK(warms[0].key_count < 2 * VAULT_SCAN_MAX + 1);
 	key_table_free(warms[0].table);
 	key_table_free(warms[1].table);
 	scene_free(&s);
