@@ -81,13 +81,14 @@ static void settle(struct server *s, const struct problem *problem)
 	struct plane *pending = s->pending;
 
 	s->pending = NULL;
+	if (problem != NULL && pending != s->plane)
+		plane_free(pending);
 	if (problem == NULL && pending != s->plane) {
 		plane_free(s->plane);
 		s->plane = pending;
-	} else if (problem != NULL && pending != s->plane) {
-		plane_free(pending);
-		if (s->plane != NULL && s->plane->directory != NULL)
-			applied_is(s, s->plane->directory);
+		// Before anybody is told: what was answered holds.
+		if (pending->directory != NULL)
+			applied_is(s, pending->directory);
 	}
 	tables_sweep(s);
 	requests_applied(s, problem);
@@ -484,9 +485,14 @@ void link_tick(struct server *s)
 		"the dataplane has not answered for %d s",
 		SERVER_APPLY_MS / 1000
 	);
-	problem_remedy(&problem, "look at sealane status, and apply again");
+	problem_remedy(
+		&problem,
+		"look at sealane status: it takes the change, or refuses it, as soon as it answers"
+	);
 	log_problem(LOG_LEVEL_ERROR, topic, &problem);
-	settle(s, &problem);
+	// It has been sent and can not be called back: only the dataplane settles it, or its end.
+	s->pending_until_ns = UINT64_MAX;
+	requests_applied(s, &problem);
 }
 
 bool link_stop(struct server *s)

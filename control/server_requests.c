@@ -211,13 +211,14 @@ static void apply(struct server *s, struct session *session, const json_t *reque
 		refuse(s, session, &problem);
 		return;
 	}
+	log_line(LOG_LEVEL_NOTICE, topic, "apply of %s", directory);
+	if (is_due) {
+		session->waits_applied = true;
+		return;
+	}
 	// directory may be of the request or our own: the copy comes first.
 	applied_is(s, directory);
-	log_line(LOG_LEVEL_NOTICE, topic, "apply of %s", s->directory);
-	if (is_due)
-		session->waits_applied = true;
-	else
-		answer(s, session, applied_json(s, 0));
+	answer(s, session, applied_json(s, 0));
 }
 
 static json_t *stopped_json(bool was_there)

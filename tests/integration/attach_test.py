@@ -7,9 +7,9 @@ import signal
 import subprocess
 import time
 
-from control_rig import (CONTROL, FAKE, WAIT_S, Process, appliance, check, checks, kill_all, log_text, make_appliance, sockets,
-                         start_control, start_fake, status, wait_status, work)
-from sealane_cli import read, write
+from control_rig import (BUILD, CONTROL, FAKE, WAIT_S, Process, appliance, check, checks, config, kill_all, log_text, make_appliance, sealane,
+                         sockets, start_control, start_fake, status, wait_status, work)
+from sealane_cli import DONE, SEALANE, read, write
 
 # A key's link; then number of its wrapping key, day 0, scope, time.
 KEY_ROW = re.compile(rb".{6}[\x70-\x7f].{9}(?=\x01\0\0\0\0\0\0\0[\x01-\x10]\0{7}.{5}\x01\0\0)", re.S)
@@ -129,6 +129,39 @@ def a_damaged_vault(control, fake):
     return control, fake
 
 
+def a_change_under_way(control, fake):
+    """Control dies before the answer: what was not answered does not hold. And an answer that comes late counts."""
+    other = os.path.join(work, "b")
+    shutil.copytree(appliance, other, ignore=shutil.ignore_patterns("run"))
+    fake.tell("mute")
+    asking = Process(SEALANE, "apply", "-f", other, env={"SEALANE_CONFIG": config})
+    check("a change that is not answered", fake.wait_for("ignored") is not None)
+    time.sleep(0.3)  # whatever control does after the sending
+    control.kill()
+    asking.popen.wait(WAIT_S)
+    shift = write(os.path.join(work, "shift"), "0")
+    control = start_control({
+        "LD_PRELOAD": os.path.join(BUILD, "tests/shifted_clock.so"), "SHIFT_FILE": shift, "SHIFT_ALL": "1",
+        "ASAN_OPTIONS": "verify_asan_link_order=0"})
+    fake.wait_for("applied")
+    check("the one before it holds", status()["control"]["definitions"] == appliance, status()["control"])
+    fake.tell("hold")
+    asking = Process(SEALANE, "apply", "-f", other, env={"SEALANE_CONFIG": config}, log=os.path.join(work, "apply.log"))
+    fake.wait_for("held")
+    before = status()["control"]["epoch"]
+    write(shift, "40")
+    check("a dataplane that is late is told of", asking.popen.wait(WAIT_S) != 0 and b"has not answered" in read(os.path.join(work, "apply.log")))
+    fake.tell("answer")
+    fake.wait_for("applied")
+    now = wait_status(lambda s: s["control"]["epoch"] > before)
+    check("its answer counts all the same", now["control"]["epoch"] == now["dataplane"]["epoch"] > before and now["control"]["definitions"] == other, now["control"])
+    check("and the next change goes through", sealane("apply", "-f", appliance).code == DONE and fake.wait_for("applied") is not None)
+    control.kill()
+    control = start_control()
+    fake.table = attached(fake)
+    return control, fake
+
+
 def another_pid_namespace():
     """A process that control can not watch: whether it lives could not be known, and its journal would be taken from it."""
     if os.geteuid() != 0 or subprocess.run(["unshare", "--pid", "--fork", "true"], stderr=subprocess.DEVNULL).returncode != 0:
@@ -158,6 +191,7 @@ try:
     control, fake = a_living_dataplane_with_a_broken_journal(control, fake)
     control, fake = a_journal_without_tables(control, fake)
     control, fake = a_damaged_vault(control, fake)
+    control, fake = a_change_under_way(control, fake)
     another_pid_namespace()
 finally:
     kill_all()

@@ -29,6 +29,8 @@
 //	rubbish     put a record that no sound dataplane writes into the journal
 //	refuse      answer the next plane with a refusal
 //	mute        do not answer the next plane
+//	hold        keep the next plane by, unanswered
+//	answer      take the plane that was kept by, and answer
 //	forget      let go of the plane: the next hello brings the journal alone
 //	relink N    close the link and attach again, N times, as soon as the plane has come back
 //	quit        end
@@ -52,6 +54,9 @@ static struct fake {
 	int counters_fd;
 	bool refuses;
 	bool is_mute;
+	bool holds;
+	struct link_message held; // fd_count 0 = none
+	int held_fds[LINK_FDS_MAX];
 	long relinks; // left to do
 } fake = {.socket = -1, .journal_fd = -1, .image_fd = -1, .counters_fd = -1};
 
@@ -224,6 +229,13 @@ static void apply(const struct link_message *m, int fds[])
 			close(fds[i]);
 		return;
 	}
+	if (fake.holds) {
+		say("held %" PRIu64, m->epoch);
+		fake.held = *m;
+		memcpy(fake.held_fds, fds, sizeof(fake.held_fds));
+		fake.holds = false;
+		return;
+	}
 	take_plane(m, fds);
 	atomic_store(&fake.counters->epoch, m->epoch);
 	send_simple(LINK_APPLIED, m->epoch, SL_OK, "");
@@ -282,6 +294,15 @@ static void put_keys(long count)
 	say("put %ld to %" PRIu64, count, position);
 }
 
+static void answer(void)
+{
+	const struct link_message m = fake.held;
+
+	must(m.fd_count != 0, "nothing is held");
+	fake.held.fd_count = 0;
+	apply(&m, fake.held_fds);
+}
+
 static void put_rubbish(void)
 {
 	const struct key_record record = {.flags = UINT64_MAX};
@@ -322,6 +343,10 @@ static void obey(char *line)
 		count_events(strtol(line + 7, NULL, 10));
 	else if (strncmp(line, "relink ", 7) == 0)
 		relink(strtol(line + 7, NULL, 10));
+	else if (strcmp(line, "hold") == 0)
+		fake.holds = true;
+	else if (strcmp(line, "answer") == 0)
+		answer();
 	else if (strcmp(line, "rubbish") == 0)
 		put_rubbish();
 	else if (strcmp(line, "forget") == 0)
