@@ -335,6 +335,8 @@ static enum sl_status greet(
 
 	if (s->is_greeted)
 		return problem_set(ret_problem, SL_E_CORRUPT, "a second hello");
+	if (m->epoch > INT64_MAX)
+		return problem_set(ret_problem, SL_E_CORRUPT, "no plane has its epoch");
 	SL_TRY(check_successor(s, ret_problem));
 	if (s->epoch < m->epoch)
 		s->epoch = m->epoch;

@@ -4,7 +4,9 @@ import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
+import sys
 import time
 
 from control_rig import (BUILD, CONTROL, FAKE, WAIT_S, Process, appliance, check, checks, config, kill_all, log_text, make_appliance, sealane,
@@ -14,6 +16,15 @@ from sealane_cli import DONE, SEALANE, read, write
 # A key's link; then number of its wrapping key, day 0, scope, time.
 KEY_ROW = re.compile(rb".{6}[\x70-\x7f].{9}(?=\x01\0\0\0\0\0\0\0[\x01-\x10]\0{7}.{5}\x01\0\0)", re.S)
 ROW_SIZE = 168
+
+# Says a message to a socket, and how much is answered.
+TELL = """
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.connect(sys.argv[1])
+s.send(bytes.fromhex(sys.argv[2]))
+print(len(s.recv(65536)))
+"""
 
 
 def in_vault():
@@ -162,6 +173,20 @@ def a_change_under_way(control, fake):
     return control, fake
 
 
+def an_epoch_beyond_all(control, fake):
+    """Epochs only go up; a dataplane that says it is at the last one would leave none for the next plane."""
+    fake.kill()
+    size = int(subprocess.run([FAKE, "--message-size"], capture_output=True, text=True).stdout)
+    hello = struct.pack("=IIQIIII", 1, 1, 2**64 - 1, 0, 0, 0, 0).ljust(size, b"\0")
+    # A process of its own: while it lives, control takes it for the dataplane.
+    done = subprocess.run([sys.executable, "-c", TELL, os.path.join(sockets, "dataplane.sock"), hello.hex()], capture_output=True, timeout=WAIT_S)
+    check("a hello from the end of time is not answered", done.stdout.strip() == b"0", done)
+    fake = start_fake()
+    fake.table = attached(fake)
+    check("and leaves epochs for others", fake.table is not None, log_text()[-500:])
+    return control, fake
+
+
 def another_pid_namespace():
     """A process that control can not watch: whether it lives could not be known, and its journal would be taken from it."""
     if os.geteuid() != 0 or subprocess.run(["unshare", "--pid", "--fork", "true"], stderr=subprocess.DEVNULL).returncode != 0:
@@ -192,6 +217,7 @@ try:
     control, fake = a_journal_without_tables(control, fake)
     control, fake = a_damaged_vault(control, fake)
     control, fake = a_change_under_way(control, fake)
+    control, fake = an_epoch_beyond_all(control, fake)
     another_pid_namespace()
 finally:
     kill_all()
