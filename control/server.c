@@ -1,5 +1,6 @@
 #include "control/server.h"
 
+#include "control/api/key_source.h"
 #include "control/log.h"
 #include "control/server_inner.h"
 #include "control/unix_socket.h"
@@ -26,7 +27,9 @@ static const char topic[] = "control";
 enum {
 	EVENTS_MAX = 32,    // taken from the kernel at once
 	PATIENCE_MS = 5000, // for a control before us that is not quite dead
-	PATIENCE_STEP_MS = 50
+	PATIENCE_STEP_MS = 50,
+	MS_PER_MIN = 60000,
+	AHEAD_MS = 10 * MS_PER_MIN // by which a clock may have been put right
 };
 
 enum sl_status server_watch(struct server *s, int fd, uint32_t events)
@@ -319,6 +322,26 @@ static enum sl_status make_loop(struct server *s, struct problem *ret_problem)
 	return SL_OK;
 }
 
+/** Links ascend, and a key's age is told by its link: a time to come that was written once stays with all that follow. */
+static void look_at_clock(const struct server *s)
+{
+	uint8_t last[KEY_LINK_SIZE];
+	int64_t ahead_ms;
+
+	if (!vault_last_link(s->vault, last))
+		return;
+	ahead_ms = key_link_ms(last) - clock_wall_ms();
+	if (ahead_ms < AHEAD_MS)
+		return;
+	log_line(
+		LOG_LEVEL_WARN,
+		topic,
+		"the vault's newest key is of a time %lld min ahead of the clock: the clock was "
+		"wrong then, or is now; until that time keys last beyond their window",
+		(long long)(ahead_ms / MS_PER_MIN)
+	);
+}
+
 static enum sl_status start(struct server *s, struct problem *ret_problem)
 {
 	const struct vault_options vault = {
@@ -336,6 +359,7 @@ static enum sl_status start(struct server *s, struct problem *ret_problem)
 	} while (may_try_again(s, status));
 	if (status != SL_OK)
 		return status;
+	look_at_clock(s);
 	SL_TRY(key_feed_new(s->vault, &s->feed, ret_problem));
 	s->directory = applied_directory(s);
 	apply_again(s);

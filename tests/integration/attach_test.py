@@ -187,6 +187,32 @@ def an_epoch_beyond_all(control, fake):
     return control, fake
 
 
+def a_clock_that_was_ahead(control, fake):
+    """Links only ascend, so keys of a wrong time to come shift the windows of all that follow: people are told."""
+    shift = write(os.path.join(work, "ahead"), str(3 * 86400))
+    ahead = {"LD_PRELOAD": os.path.join(BUILD, "tests/shifted_clock.so"), "SHIFT_FILE": shift, "ASAN_OPTIONS": "verify_asan_link_order=0"}
+    control.kill(signal.SIGTERM)
+    fake.kill()
+    control = start_control(ahead)
+    fake = Process(FAKE, sockets, env=ahead)
+    attached(fake)
+    check("keys of a clock that is ahead become durable", waits_for_keys(fake, 100))
+    check("which nobody is told of yet", "newest key" not in log_text())
+    # Both are killed under way, and the clock is right from then on.
+    control.popen.send_signal(signal.SIGSTOP)
+    fake.tell("keys 100")
+    fake.wait_for("put")
+    control.kill()
+    control = start_control()
+    check("those that were on their way, too", wait_status(lambda s: s["dataplane"] and s["keys"]["waiting"] == 0)["keys"]["waiting"] == 0, log_text()[-500:])
+    check("that the clock was ahead is told", "newest key" in log_text(), log_text()[-500:])
+    fake.kill()
+    fake = start_fake()
+    fake.table = attached(fake)
+    check("keys are made as before", waits_for_keys(fake, 100), log_text()[-500:])
+    return control, fake
+
+
 def another_pid_namespace():
     """A process that control can not watch: whether it lives could not be known, and its journal would be taken from it."""
     if os.geteuid() != 0 or subprocess.run(["unshare", "--pid", "--fork", "true"], stderr=subprocess.DEVNULL).returncode != 0:
@@ -219,6 +245,7 @@ try:
     control, fake = a_change_under_way(control, fake)
     control, fake = an_epoch_beyond_all(control, fake)
     another_pid_namespace()
+    a_clock_that_was_ahead(control, fake)
 finally:
     kill_all()
 checks.end()
