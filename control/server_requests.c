@@ -11,6 +11,8 @@
 
 static const char topic[] = "requests";
 
+static void serve_line(struct server *s, struct session *session);
+
 void session_close(struct server *s, struct session *session)
 {
 	server_unwatch(s, session->fd);
@@ -161,6 +163,26 @@ static json_t *applied_json(const struct server *s, uint64_t epoch)
 	return object;
 }
 
+void requests_applied(struct server *s, const struct problem *problem)
+{
+	for (int i = 0; i < SERVER_SESSIONS_MAX; i++) {
+		struct session *session = &s->sessions[i];
+
+		if (session->fd < 0 || !session->waits_applied)
+			continue;
+		session->waits_applied = false;
+		if (problem != NULL)
+			refuse(s, session, problem);
+		else
+			answer(s,
+			       session,
+			       applied_json(
+				       s, s->link >= 0 && s->plane != NULL ? s->plane->epoch : 0
+			       ));
+		serve_line(s, session);
+	}
+}
+
 /** A path is kept in a line, and told in lines. */
 static bool can_be_remembered(const char *directory)
 {
@@ -249,6 +271,20 @@ static void stop(struct server *s, struct session *session, const json_t *reques
 	answer(s, session, stopped_json(false));
 }
 
+void requests_stopped(struct server *s)
+{
+	for (int i = 0; i < SERVER_SESSIONS_MAX; i++) {
+		struct session *session = &s->sessions[i];
+
+		if (session->fd < 0 || !session->waits_stopped)
+			continue;
+		session->waits_stopped = false;
+		s->is_ending = s->is_ending || session->ends_control;
+		answer(s, session, stopped_json(true));
+		serve_line(s, session);
+	}
+}
+
 static void serve(struct server *s, struct session *session, const char *text, size_t size)
 {
 	json_error_t error;
@@ -291,40 +327,6 @@ static void serve_line(struct server *s, struct session *session)
 		memmove(session->in, end + 1, session->in_size);
 		serve(s, session, line, size);
 		free(line);
-	}
-}
-
-void requests_applied(struct server *s, const struct problem *problem)
-{
-	for (int i = 0; i < SERVER_SESSIONS_MAX; i++) {
-		struct session *session = &s->sessions[i];
-
-		if (session->fd < 0 || !session->waits_applied)
-			continue;
-		session->waits_applied = false;
-		if (problem != NULL)
-			refuse(s, session, problem);
-		else
-			answer(s,
-			       session,
-			       applied_json(
-				       s, s->link >= 0 && s->plane != NULL ? s->plane->epoch : 0
-			       ));
-		serve_line(s, session);
-	}
-}
-
-void requests_stopped(struct server *s)
-{
-	for (int i = 0; i < SERVER_SESSIONS_MAX; i++) {
-		struct session *session = &s->sessions[i];
-
-		if (session->fd < 0 || !session->waits_stopped)
-			continue;
-		session->waits_stopped = false;
-		s->is_ending = s->is_ending || session->ends_control;
-		answer(s, session, stopped_json(true));
-		serve_line(s, session);
 	}
 }
 

@@ -125,7 +125,7 @@ class Appliance:
     def start_control(self):
         self.control = self._start("control", CONTROL, "-c", self.config)
 
-    def start_dataplane(self, control=None):
+    def start_dataplane(self):
         """As a user of its own, with the capabilities that it needs and no others."""
         user = ["setpriv", "--reuid", USER, "--regid", USER, "--clear-groups", "--no-new-privs"]
         user += ["--inh-caps", CAPABILITIES, "--ambient-caps", CAPABILITIES, "--bounding-set", CAPABILITIES]
@@ -134,7 +134,7 @@ class Appliance:
             os.chown(os.path.join(self.folder, name), int(USER), int(USER))
         os.chmod(self.folder, 0o711)
         self.dataplane = self._start(
-            "dataplane", *user, DATAPLANE, "--control", control or os.path.join(self.folder, "run/dataplane.sock")
+            "dataplane", *user, DATAPLANE, "--control", os.path.join(self.folder, "run/dataplane.sock")
         )
 
     def start(self):

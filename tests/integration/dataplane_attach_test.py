@@ -190,12 +190,12 @@ def somebody_else(a):
 
 def main():
     a = box.Appliance(folder, STREAMS, files={"contracts/plain.yaml": CONTRACT})
-    path = os.path.join(folder, "relay.sock")
     a.start_control()
-    control = os.path.join(folder, "run/dataplane.sock")
+    path = os.path.join(folder, "run/dataplane.sock")
     check("control starts", box.wait_until(lambda: a.report().get("ok")), a.text_of_logs())
-    relay = Relay(path, control)
-    a.start_dataplane(path)
+    os.rename(path, path + ".control")
+    relay = Relay(path, path + ".control")
+    a.start_dataplane()
     ends = relay.connect()
     check("a first plane", relay.pass_on(ends, True) and box.wait_until(a.has_interface), a.text_of_logs())
     for end in reversed(ends):
@@ -204,6 +204,7 @@ def main():
     many_attachments(relay, pids)
     turned_away(a, relay)
     a_control_that_stands_still(a, relay, pids[1])
+    relay.listener.close()
     somebody_else(a)
     checks.end()
 
