@@ -131,11 +131,11 @@ static void warm(struct vault *v, uint64_t scope, uint64_t count)
 	uint64_t start = clock_monotonic_ns();
 	struct problem p;
 
-	check(key_feed_warm(v, warms, 1, clock_wall_ms(), &p), &p);
+	check(key_feed_warm(v, warms, 1, clock_wall_ms(), NULL, &p), &p);
 	report(start, warms[0].key_count, "counted");
 	warms[0].table = table_of(scope, count);
 	start = clock_monotonic_ns();
-	check(key_feed_warm(v, warms, 1, clock_wall_ms(), &p), &p);
+	check(key_feed_warm(v, warms, 1, clock_wall_ms(), NULL, &p), &p);
 	report(start, key_table_count(warms[0].table), "warmed");
 	if (warms[0].key_count != count)
 		exit(EXIT_FAILURE);

@@ -105,35 +105,13 @@ static enum sl_status keep_purposes(
 enum sl_status contract_keep(
 	struct vault *vault,
 	const struct contract *contract,
-	const char *file_name,
 	const struct purposes *purposes,
 	struct problem *ret_problem
 )
 {
-	FILE *file = fopen(file_name, "re");
-	char *text = malloc(YAML_SIZE_MAX);
-	size_t size = 0;
-	enum sl_status status = SL_E_IO;
-
-	if (file != NULL && text != NULL) {
-		size = fread(text, 1, YAML_SIZE_MAX, file);
-		status = ferror(file) ? SL_E_IO : SL_OK;
-	}
-	if (file != NULL)
-		fclose(file);
-	if (status == SL_OK)
-		status = put_changed(vault, contract->ref, view_of(text, size), ret_problem);
-	else
-		(void)!problem_set(
-			ret_problem,
-			status,
-			"the contract's file %s can not be read again",
-			file_name
-		);
-	free(text);
-	if (status == SL_OK && purposes != NULL)
-		status = keep_purposes(vault, contract->ref, purposes, ret_problem);
-	return status;
+	SL_TRY(put_changed(vault, contract->ref, yaml_text(contract->document), ret_problem));
+	return purposes != NULL ? keep_purposes(vault, contract->ref, purposes, ret_problem)
+				: SL_OK;
 }
 
 static enum sl_status recall_purposes(

@@ -8,15 +8,13 @@
 // source, and the purposes that its names stand for.
 
 /**
- * Keep a contract.
+ * Keep a contract, in the words that it was read from.
  *
- * @param file     where it was read from
  * @param purposes NULL = none
  */
 enum sl_status contract_keep(
 	struct vault *vault,
 	const struct contract *contract,
-	const char *file,
 	const struct purposes *purposes,
 	struct problem *ret_problem
 );

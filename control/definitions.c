@@ -6,7 +6,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 static bool is_yaml(const char *name)
 {
@@ -36,6 +39,28 @@ static void refuse(
 	problem_at_file(&problem, file);
 	problem_remedy(&problem, "%s", remedy);
 	problems_add(problems, &problem);
+}
+
+/** Half of the one and half of the other would be a policy that nobody has written. */
+static void refuse_change(struct problems *problems, const char *directory)
+{
+	refuse(problems,
+	       directory,
+	       SL_E_BUSY,
+	       "the definitions were changed while they were read",
+	       "try again when nobody writes to them; best write a directory of its own, and apply "
+	       "that");
+}
+
+/** A pipe would be waited for, and control with it. What is not there is somebody else's to tell. */
+static bool is_file(const char *path, struct problems *problems)
+{
+	struct stat about;
+
+	if (stat(path, &about) != 0 || S_ISREG(about.st_mode))
+		return true;
+	refuse(problems, path, SL_E_INVALID, "this is no regular file", "remove it, or rename it");
+	return false;
 }
 
 typedef void file_fn(
@@ -70,7 +95,7 @@ static uint32_t each_file(
 	for (int i = 0; i < count; i++) {
 		char *file = job_resolve(path, entries[i]->d_name);
 
-		if (file != NULL)
+		if (file != NULL && is_file(file, problems))
 			read(d, file, data_directory, problems);
 		free(file);
 		free(entries[i]);
@@ -257,7 +282,7 @@ static void read_purposes(struct definitions *d, struct problems *problems)
 {
 	char *path = job_resolve(d->directory, "purposes.yaml");
 
-	if (path != NULL && access(path, F_OK) == 0)
+	if (path != NULL && access(path, F_OK) == 0 && is_file(path, problems))
 		(void)!purposes_load_file(path, problems, &d->purposes);
 	free(path);
 }
@@ -266,11 +291,62 @@ static void read_clients(struct definitions *d, struct problems *problems)
 {
 	char *path = job_resolve(d->directory, "clients.yaml");
 
-	if (path != NULL)
+	if (path != NULL && is_file(path, problems))
 		(void)!clients_load(
 			path, d->directory, d->streams, d->stream_count, problems, &d->clients
 		);
 	free(path);
+}
+
+/** What tells a file from another one of its name, or from itself after a change. */
+struct file_state {
+	uint64_t device;
+	uint64_t inode;
+	int64_t size;
+	struct timespec changed; // by the kernel; nobody can set it
+};
+
+static uint64_t add_file(uint64_t state, const char *folder, const char *name)
+{
+	char *path = job_resolve(folder, name);
+	struct file_state file = {0};
+	struct stat about;
+
+	if (path != NULL && stat(path, &about) == 0) {
+		file.device = about.st_dev;
+		file.inode = about.st_ino;
+		file.size = about.st_size;
+		file.changed = about.st_ctim;
+	}
+	free(path);
+	state = XXH3_64bits_withSeed(name, strlen(name), state);
+	return XXH3_64bits_withSeed(&file, sizeof(file), state);
+}
+
+static uint64_t add_folder(uint64_t state, const char *directory, const char *folder)
+{
+	char *path = job_resolve(directory, folder);
+	struct dirent **entries;
+	int count = path != NULL ? scandir(path, &entries, keep_yaml, alphasort) : -1;
+
+	for (int i = 0; i < count; i++) {
+		state = add_file(state, path, entries[i]->d_name);
+		free(entries[i]);
+	}
+	if (count >= 0)
+		free(entries);
+	free(path);
+	return state;
+}
+
+/** The same number before and after: nobody has changed what was read in between. */
+static uint64_t state_of(const char *directory)
+{
+	uint64_t state = add_file(0, directory, "purposes.yaml");
+
+	state = add_folder(state, directory, "contracts");
+	state = add_folder(state, directory, "streams");
+	return add_file(state, directory, "clients.yaml");
 }
 
 /** What only all streams together show. */
@@ -317,6 +393,7 @@ enum sl_status definitions_load(
 {
 	struct definitions *d = calloc(1, sizeof(*d));
 	const uint32_t errors = problems->error_count;
+	const uint64_t state = state_of(directory);
 
 	if (d != NULL) {
 		d->directory = strdup(directory);
@@ -328,6 +405,8 @@ enum sl_status definitions_load(
 		return SL_E_NOMEM;
 	}
 	read_all(d, data_directory, problems);
+	if (state_of(directory) != state)
+		refuse_change(problems, directory);
 	if (problems->error_count != errors) {
 		definitions_free(d);
 		return SL_E_INVALID;

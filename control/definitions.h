@@ -33,7 +33,7 @@ struct definitions {
 };
 
 /**
- * Read a directory. All problems are found in one go.
+ * Read a directory. All problems are found in one go. One that changes meanwhile is refused.
  *
  * @param data_directory where relative names of files and spools start; absolute
  * Outcomes  SL_OK: *ret is the caller's until definitions_free; else problems were added

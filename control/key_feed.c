@@ -161,14 +161,18 @@ enum sl_status key_feed_new(
 	return SL_OK;
 }
 
-/** Everything that is in the ring now. The caller has entered. */
+/** What is in the ring now, and not what a living dataplane adds meanwhile. The caller has entered. */
 static enum sl_status drain(struct key_feed *f)
 {
+	uint64_t left =
+		f->ring != NULL ? key_ring_position(f->ring) - key_ring_durable(f->ring) : 0;
 	size_t count = 1;
 	enum sl_status status = SL_OK;
 
-	while (f->ring != NULL && count != 0 && status == SL_OK)
+	while (left != 0 && count != 0 && status == SL_OK) {
 		status = feed_take(f, &count);
+		left -= count < left ? count : left;
+	}
 	return status;
 }
 
@@ -216,8 +220,7 @@ static void set_last_link(struct key_feed *f)
 
 	key_ring_last_link(f->ring, last);
 	// What the ring says counts, as links that are not in the vault yet, unless it is beyond reason.
-	if (memcmp(last, f->last, KEY_LINK_SIZE) < 0
-	    || key_link_ms(last) > clock_wall_ms() + MS_PER_DAY)
+	if (memcmp(last, f->last, KEY_LINK_SIZE) < 0 || key_link_ms(last) > feed_latest_ms(f))
 		key_ring_set_last_link(f->ring, f->last);
 }
 
@@ -264,6 +267,16 @@ enum sl_status key_feed_recover(struct key_feed *feed, struct problem *ret_probl
 		set_last_link(feed);
 	leave(feed);
 	return status == SL_OK ? SL_OK : key_feed_status(feed, ret_problem);
+}
+
+bool key_feed_has_refused(struct key_feed *feed)
+{
+	bool has_refused;
+
+	enter(feed);
+	has_refused = feed->is_refusing;
+	leave(feed);
+	return has_refused;
 }
 
 enum sl_status key_feed_status(struct key_feed *feed, struct problem *ret_problem)

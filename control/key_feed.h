@@ -76,6 +76,9 @@ enum sl_status key_feed_attach(
  */
 enum sl_status key_feed_recover(struct key_feed *feed, struct problem *ret_problem);
 
+/** Whether the ring holds what no sound dataplane writes: nothing more is taken from it. */
+bool key_feed_has_refused(struct key_feed *feed);
+
 /**
  * SL_OK, or why nothing becomes durable now. A full device or a failing disk is tried again every second; a record that
  * no sound dataplane writes (SL_E_CORRUPT) ends the taking from that ring for good.
@@ -105,14 +108,16 @@ struct key_warm {
  * Fill tables with the living keys of the vault, or count them to size a table (twice the living keys is good advice).
  * One walk over the vault for all. While no dataplane writes to the tables. Beside a feed, any thread.
  *
- * @param now_ms since 1970
+ * @param now_ms  since 1970
+ * @param is_over asked now and then: true ends the walk, and the tables are good for nothing; NULL = never
  *
- * Outcomes  SL_OK; SL_E_FORGED, SL_E_CORRUPT (a damaged vault); SL_E_IO; SL_E_NOMEM
+ * Outcomes  SL_OK; SL_E_INTERRUPTED; SL_E_FORGED, SL_E_CORRUPT (a damaged vault); SL_E_IO; SL_E_NOMEM
  */
 enum sl_status key_feed_warm(
 	struct vault *vault,
 	struct key_warm warms[],
 	size_t count,
 	int64_t now_ms,
+	bool (*is_over)(void),
 	struct problem *ret_problem
 );

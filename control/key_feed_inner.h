@@ -29,6 +29,7 @@ struct key_feed {
 	struct engine *engine;
 	struct feed_work *work;
 	uint8_t last[KEY_LINK_SIZE]; // the vault's last link; zeros = none
+	int64_t seen_ms;             // the latest time that the wall clock ever showed
 	bool is_refusing;            // the ring holds what can not be taken
 
 	/** Guards these. Taken after work_lock. */
@@ -58,6 +59,9 @@ enum sl_status feed_commit_own(
 	struct vault_key *key,
 	struct problem *ret_problem
 );
+
+/** The latest time that a record may sensibly be of, ms since 1970. The caller holds work_lock. */
+int64_t feed_latest_ms(struct key_feed *feed);
 
 /** Read the vault's last link again. The caller holds work_lock. */
 void feed_find_last(struct key_feed *feed);

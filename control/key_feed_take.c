@@ -11,7 +11,7 @@ static const int64_t MS_PER_S = 1000;
 
 /** What is known of the group at hand. */
 struct group {
-	int64_t now_ms;
+	int64_t latest_ms;           // no sound record is of a later time
 	uint8_t last[KEY_LINK_SIZE]; // of the vault, or of a change before
 	size_t change_count;
 	struct key_feed_counts counts; // what it adds
@@ -37,20 +37,29 @@ static bool find_scope(struct key_feed *f, uint64_t scope, struct key_feed_scope
 	return is_found;
 }
 
+int64_t feed_latest_ms(struct key_feed *feed)
+{
+	const int64_t now_ms = clock_wall_ms();
+	const int64_t last_ms = key_link_ms(feed->last);
+
+	// What was the time once stays in records and links, whatever the clock is set back to.
+	if (feed->seen_ms < now_ms)
+		feed->seen_ms = now_ms;
+	return (feed->seen_ms > last_ms ? feed->seen_ms : last_ms) + MS_PER_DAY;
+}
+
 /** A UUIDv7 of no time to come, as key_link makes them. */
 static bool is_link(const struct group *g, const uint8_t link[static KEY_LINK_SIZE])
 {
-	int64_t last_ms = key_link_ms(g->last);
-	int64_t ms_max = (g->now_ms > last_ms ? g->now_ms : last_ms) + MS_PER_DAY;
-
-	return (link[6] & 0xf0) == 0x70 && (link[8] & 0xc0) == 0x80 && key_link_ms(link) <= ms_max;
+	return (link[6] & 0xf0) == 0x70 && (link[8] & 0xc0) == 0x80
+		&& key_link_ms(link) <= g->latest_ms;
 }
 
 static bool is_sound(const struct group *g, const struct key_record *r)
 {
 	return (r->flags & ~(uint64_t)(KEY_RECORD_LINK_ONLY | KEY_RECORD_HOLE)) == 0
 		&& is_link(g, r->link) && r->day >= INT32_MIN && r->day <= INT32_MAX
-		&& r->created_ms >= 0 && r->created_ms <= g->now_ms + MS_PER_DAY;
+		&& r->created_ms >= 0 && r->created_ms <= g->latest_ms;
 }
 
 /** Whether the vault has this very key: a commit that nobody was told of before control, or the index, failed. */
@@ -172,7 +181,7 @@ static enum sl_status refuse(struct key_feed *f, uint64_t position)
 enum sl_status feed_take(struct key_feed *feed, size_t *ret_count)
 {
 	struct feed_work *w = feed->work;
-	struct group g = {.now_ms = clock_wall_ms()};
+	struct group g = {.latest_ms = feed_latest_ms(feed)};
 	enum sl_status status = SL_OK;
 	size_t taken = 0;
 	size_t count;

@@ -21,6 +21,7 @@ struct walk {
 	size_t warm_count;
 	uint64_t *scopes; // [warm_count]
 	int64_t now_ms;
+	bool (*is_over)(void); // NULL = never
 	struct warm_work *work;
 };
 
@@ -107,6 +108,12 @@ static enum sl_status walk(struct walk *w, struct problem *ret_problem)
 	while (status == SL_OK && !scan.is_over) {
 		size_t count = 0;
 
+		if (w->is_over != NULL && w->is_over())
+			return problem_set(
+				ret_problem,
+				SL_E_INTERRUPTED,
+				"the reading of the living keys was stopped by a signal"
+			);
 		status = vault_scan_next(w->vault, w->engine, &scan, w->work->key, &count);
 		for (size_t i = 0; i < w->warm_count && status == SL_OK; i++)
 			status = serve(w, &w->warms[i], count);
@@ -128,6 +135,7 @@ enum sl_status key_feed_warm(
 	struct key_warm warms[],
 	size_t count,
 	int64_t now_ms,
+	bool (*is_over)(void),
 	struct problem *ret_problem
 )
 {
@@ -137,6 +145,7 @@ enum sl_status key_feed_warm(
 		.warms = warms,
 		.warm_count = count,
 		.now_ms = now_ms,
+		.is_over = is_over,
 		.scopes = calloc(count + 1, sizeof(uint64_t)),
 		.work = secret_new(sizeof(*w.work)),
 	};

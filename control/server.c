@@ -1,5 +1,6 @@
 #include "control/server.h"
 
+#include "control/api/key_source.h"
 #include "control/log.h"
 #include "control/server_inner.h"
 #include "control/unix_socket.h"
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -25,7 +27,9 @@ static const char topic[] = "control";
 enum {
 	EVENTS_MAX = 32,    // taken from the kernel at once
 	PATIENCE_MS = 5000, // for a control before us that is not quite dead
-	PATIENCE_STEP_MS = 50
+	PATIENCE_STEP_MS = 50,
+	MS_PER_MIN = 60000,
+	AHEAD_MS = 10 * MS_PER_MIN // by which a clock may have been put right
 };
 
 enum sl_status server_watch(struct server *s, int fd, uint32_t events)
@@ -186,12 +190,24 @@ static void look_at_day(struct server *s)
 		log_line(LOG_LEVEL_NOTICE, topic, "the dead letters have a key of the new day");
 }
 
+static enum sl_status fail_at_run_directory(
+	const struct config *config,
+	const char *verb,
+	struct problem *ret_problem
+)
+{
+	enum sl_status status = status_of_errno(errno);
+
+	(void)!problem_set(ret_problem, status, "the run directory can not be %s: %m", verb);
+	problem_at_file(ret_problem, config->run_directory);
+	return status;
+}
+
 static enum sl_status make_run_directory(const struct config *config, struct problem *ret_problem)
 {
 	// A dataplane of another user must get through to its socket; who may speak there is asked of the kernel.
 	const mode_t mode = config->dataplane_user[0] != '\0' ? 0711 : 0700;
 	char path[SETTINGS_PATH_MAX];
-	enum sl_status status;
 
 	// Folders above it first; that they are there, or can not be made, shows at the last one.
 	memcpy(path, config->run_directory, sizeof(path));
@@ -200,12 +216,27 @@ static enum sl_status make_run_directory(const struct config *config, struct pro
 		(void)!mkdir(path, 0755);
 		*slash = '/';
 	}
-	if (mkdir(path, mode) == 0 || errno == EEXIST)
+	// Again by chmod: a umask may have taken from it.
+	if (mkdir(path, mode) == 0 ? chmod(path, mode) == 0 : errno == EEXIST)
 		return SL_OK;
-	status = status_of_errno(errno);
-	(void)!problem_set(ret_problem, status, "the run directory can not be made: %m");
-	problem_at_file(ret_problem, config->run_directory);
-	return status;
+	return fail_at_run_directory(config, "made", ret_problem);
+}
+
+/** One control a run directory: two that start at once would take each other's sockets for what a dead one left. */
+static enum sl_status lock_run_directory(struct server *s, struct problem *ret_problem)
+{
+	if (s->run_lock < 0)
+		s->run_lock = open(s->config->run_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->run_lock < 0)
+		return fail_at_run_directory(s->config, "opened", ret_problem);
+	if (flock(s->run_lock, LOCK_EX | LOCK_NB) == 0)
+		return SL_OK;
+	if (errno != EWOULDBLOCK)
+		return fail_at_run_directory(s->config, "locked", ret_problem);
+	(void)!problem_set(ret_problem, SL_E_BUSY, "another control process runs here");
+	problem_at_file(ret_problem, s->config->run_directory);
+	problem_remedy(ret_problem, "stop it first, or give this one a run_directory of its own");
+	return SL_E_BUSY;
 }
 
 /** A process that was killed holds sockets and vault until its memory is gone: is it worth another try? */
@@ -241,6 +272,7 @@ static enum sl_status listen_at(
 static enum sl_status listen_all(struct server *s, struct problem *ret_problem)
 {
 	const bool has_user = s->config->dataplane_user[0] != '\0';
+	enum sl_status status;
 
 	if (has_user && getpwnam(s->config->dataplane_user) == NULL)
 		return problem_set(
@@ -250,6 +282,10 @@ static enum sl_status listen_all(struct server *s, struct problem *ret_problem)
 			s->config->dataplane_user
 		);
 	SL_TRY(make_run_directory(s->config, ret_problem));
+	do {
+		status = lock_run_directory(s, ret_problem);
+	} while (may_try_again(s, status));
+	SL_TRY(status);
 	SL_TRY(listen_at(
 		s,
 		"dataplane.sock",
@@ -286,6 +322,26 @@ static enum sl_status make_loop(struct server *s, struct problem *ret_problem)
 	return SL_OK;
 }
 
+/** Links ascend, and a key's age is told by its link: a time to come that was written once stays with all that follow. */
+static void look_at_clock(const struct server *s)
+{
+	uint8_t last[KEY_LINK_SIZE];
+	int64_t ahead_ms;
+
+	if (!vault_last_link(s->vault, last))
+		return;
+	ahead_ms = key_link_ms(last) - clock_wall_ms();
+	if (ahead_ms < AHEAD_MS)
+		return;
+	log_line(
+		LOG_LEVEL_WARN,
+		topic,
+		"the vault's newest key is of a time %lld min ahead of the clock: the clock was "
+		"wrong then, or is now; until that time keys last beyond their window",
+		(long long)(ahead_ms / MS_PER_MIN)
+	);
+}
+
 static enum sl_status start(struct server *s, struct problem *ret_problem)
 {
 	const struct vault_options vault = {
@@ -303,6 +359,7 @@ static enum sl_status start(struct server *s, struct problem *ret_problem)
 	} while (may_try_again(s, status));
 	if (status != SL_OK)
 		return status;
+	look_at_clock(s);
 	SL_TRY(key_feed_new(s->vault, &s->feed, ret_problem));
 	s->directory = applied_directory(s);
 	apply_again(s);
@@ -412,6 +469,7 @@ static void end(struct server *s)
 	close_fd(s->epoll_fd);
 	close_fd(s->signal_fd);
 	close_fd(s->timer_fd);
+	close_fd(s->run_lock);
 	free(s->directory);
 	free(s);
 }
@@ -432,7 +490,7 @@ enum sl_status server_run(
 	s->started_ns = clock_monotonic_ns();
 	s->epoll_fd = s->signal_fd = s->timer_fd = -1;
 	s->dataplane_listener = s->control_listener = s->link = s->link_pidfd = s->dataplane_pidfd =
-		-1;
+		s->run_lock = -1;
 	for (int i = 0; i < SERVER_SESSIONS_MAX; i++)
 		s->sessions[i].fd = -1;
 	status = start(s, ret_problem);

@@ -99,6 +99,7 @@ struct server {
 	uint64_t epoch;  // the highest that was ever given
 	char *directory; // of definitions, as applied last
 
+	int run_lock; // the run directory, locked
 	int epoll_fd;
 	int signal_fd;
 	int timer_fd;
@@ -108,13 +109,15 @@ struct server {
 	bool is_greeted;
 	uint32_t link_pid;
 	int link_pidfd;           // -1 = none, or it is the dataplane's
-	uint32_t turned_away_pid; // told of last; 0 = none
+	uint32_t turned_away_pid; // told of last
+	bool has_turned_away;     // somebody, since a dataplane attached
 	int dataplane_pidfd;      // of the last dataplane; -1 = none, or its death is dealt with
 	uint32_t dataplane_pid;   // of the last dataplane
 	uint64_t dataplane_epoch;
 	struct server_counters counters;
 
 	struct session sessions[SERVER_SESSIONS_MAX];
+	bool is_crowded; // somebody was sent away since the last session ended
 	uint64_t started_ns;
 	bool is_ending;
 };

@@ -31,6 +31,32 @@ static bool is_dataplane_dead(const struct server *s)
 	return s->dataplane_pidfd < 0 || poll(&p, 1, 0) == 1;
 }
 
+/** Positions in key tables are those of their journal: without it, they are made anew from the vault. */
+static void forget_tables(struct server *s)
+{
+	if (s->plane != NULL)
+		memset(s->plane->tables, 0, sizeof(s->plane->tables));
+	if (s->pending != NULL)
+		memset(s->pending->tables, 0, sizeof(s->pending->tables));
+	tables_sweep(s);
+}
+
+/** A journal that can not be taken from any more serves nobody. */
+static void forget_journal(struct server *s)
+{
+	struct problem problem;
+
+	log_line(
+		LOG_LEVEL_WARN,
+		topic,
+		"the key journal is thrown away: events whose keys are in it were not sent out"
+	);
+	(void)!key_feed_attach(s->feed, NULL, &problem);
+	key_ring_free(s->ring);
+	s->ring = NULL;
+	forget_tables(s);
+}
+
 /** What a dead dataplane left behind becomes whole, and durable. */
 static void recover(struct server *s)
 {
@@ -39,8 +65,11 @@ static void recover(struct server *s)
 	if (s->dataplane_pidfd >= 0)
 		close(s->dataplane_pidfd);
 	s->dataplane_pidfd = -1;
-	if (s->ring != NULL && key_feed_recover(s->feed, &problem) != SL_OK)
+	if (s->ring != NULL && key_feed_recover(s->feed, &problem) != SL_OK) {
 		log_problem(LOG_LEVEL_WARN, topic, &problem);
+		if (key_feed_has_refused(s->feed))
+			forget_journal(s);
+	}
 	for (uint32_t i = 0; i < s->table_count; i++)
 		(void)key_table_recover(s->tables[i]);
 	counters_drop(s);
@@ -52,13 +81,14 @@ static void settle(struct server *s, const struct problem *problem)
 	struct plane *pending = s->pending;
 
 	s->pending = NULL;
+	if (problem != NULL && pending != s->plane)
+		plane_free(pending);
 	if (problem == NULL && pending != s->plane) {
 		plane_free(s->plane);
 		s->plane = pending;
-	} else if (problem != NULL && pending != s->plane) {
-		plane_free(pending);
-		if (s->plane != NULL && s->plane->directory != NULL)
-			applied_is(s, s->plane->directory);
+		// Before anybody is told: what was answered holds.
+		if (pending->directory != NULL)
+			applied_is(s, pending->directory);
 	}
 	tables_sweep(s);
 	requests_applied(s, problem);
@@ -70,7 +100,7 @@ void link_close(struct server *s, const char *why)
 
 	if (s->link < 0)
 		return;
-	if (was_greeted || s->link_pid != s->turned_away_pid)
+	if (was_greeted || s->link_pid != s->turned_away_pid || !s->has_turned_away)
 		log_line(
 			LOG_LEVEL_NOTICE,
 			topic,
@@ -88,6 +118,7 @@ void link_close(struct server *s, const char *why)
 	s->is_greeted = false;
 	if (!was_greeted) {
 		s->turned_away_pid = s->link_pid;
+		s->has_turned_away = true;
 		tables_sweep(s);
 		return;
 	}
@@ -111,9 +142,10 @@ static uid_t dataplane_uid(const struct server *s)
 /** A stranger is told of once, however often it comes. */
 static void turn_away(struct server *s, int fd, uint32_t pid, const char *why)
 {
-	if (s->turned_away_pid != pid)
+	if (s->turned_away_pid != pid || !s->has_turned_away)
 		log_line(LOG_LEVEL_WARN, topic, "pid %u may not attach: %s", pid, why);
 	s->turned_away_pid = pid;
+	s->has_turned_away = true;
 	close(fd);
 }
 
@@ -122,6 +154,7 @@ void link_accept(struct server *s)
 	struct ucred peer = {0};
 	socklen_t size = sizeof(peer);
 	uid_t uid = 0;
+	int pidfd;
 	int fd = accept4(s->dataplane_listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd < 0)
@@ -135,11 +168,22 @@ void link_accept(struct server *s)
 		turn_away(s, fd, (uint32_t)peer.pid, "another dataplane is attached");
 		return;
 	}
+	// A journal is taken from a dataplane that has died, and from no other: so it must be known.
+	pidfd = (int)syscall(SYS_pidfd_open, peer.pid, 0);
+	if (pidfd < 0) {
+		turn_away(
+			s,
+			fd,
+			(uint32_t)peer.pid,
+			"its process can not be watched (is it in another PID namespace?)"
+		);
+		return;
+	}
 	// Who has not said hello yet makes way.
 	link_close(s, "another one comes");
 	s->link = fd;
 	s->link_pid = (uint32_t)peer.pid;
-	s->link_pidfd = (int)syscall(SYS_pidfd_open, peer.pid, 0);
+	s->link_pidfd = pidfd;
 	if (server_watch(s, fd, EPOLLIN) != SL_OK)
 		link_close(s, "no memory");
 }
@@ -172,7 +216,7 @@ static enum sl_status check_successor(struct server *s, struct problem *ret_prob
 static void succeed(struct server *s)
 {
 	s->is_greeted = true;
-	s->turned_away_pid = 0;
+	s->has_turned_away = false;
 	if (is_known(s))
 		return;
 	s->dataplane_pid = s->link_pid;
@@ -189,6 +233,27 @@ static bool is_same_memory(int a, int b)
 		&& first.st_dev == second.st_dev;
 }
 
+/** Take keys from another journal from now on. On failure from the one of before. */
+static enum sl_status change_ring(struct server *s, int fd, struct problem *ret_problem)
+{
+	struct key_ring *ring;
+	struct problem problem;
+	enum sl_status status;
+
+	SL_TRY(key_ring_attach(fd, &ring, ret_problem));
+	if (s->ring != NULL && key_feed_recover(s->feed, &problem) != SL_OK)
+		log_problem(LOG_LEVEL_WARN, topic, &problem);
+	status = key_feed_attach(s->feed, ring, ret_problem);
+	if (status != SL_OK) {
+		key_ring_free(ring);
+		(void)key_feed_attach(s->feed, s->ring, &problem);
+		return status;
+	}
+	key_ring_free(s->ring);
+	s->ring = ring;
+	return SL_OK;
+}
+
 /** The journal of a dataplane that outlived its control, or only the link. */
 static enum sl_status adopt(
 	struct server *s,
@@ -197,22 +262,23 @@ static enum sl_status adopt(
 	struct problem *ret_problem
 )
 {
-	struct key_ring *ring;
+	const bool is_ours = s->ring != NULL && is_same_memory(key_ring_fd(s->ring), fds[0]);
+	const bool had_plane = s->plane != NULL;
+	enum sl_status status = SL_OK;
 
+	// Before its own come: tables made for the journal of before say nothing beside this one.
+	if (!is_ours)
+		forget_tables(s);
 	if (m->has_image)
-		SL_TRY(plane_adopt(s, fds + 1, m->fd_count - 1, ret_problem));
-	if (s->ring != NULL && is_same_memory(key_ring_fd(s->ring), fds[0]))
-		return SL_OK;
-	SL_TRY(key_ring_attach(fds[0], &ring, ret_problem));
-	if (s->ring != NULL)
-		(void)!key_feed_recover(s->feed, ret_problem);
-	if (key_feed_attach(s->feed, ring, ret_problem) != SL_OK) {
-		key_ring_free(ring);
-		return ret_problem->status;
+		status = plane_adopt(s, fds + 1, m->fd_count - 1, ret_problem);
+	if (status == SL_OK && !is_ours)
+		status = change_ring(s, fds[0], ret_problem);
+	// A plane comes with its journal or not at all.
+	if (status != SL_OK && !had_plane) {
+		plane_free(s->plane);
+		s->plane = NULL;
 	}
-	key_ring_free(s->ring);
-	s->ring = ring;
-	return SL_OK;
+	return status;
 }
 
 /** A journal for a dataplane that brings none: the one of before, or a new one. */
@@ -269,6 +335,8 @@ static enum sl_status greet(
 
 	if (s->is_greeted)
 		return problem_set(ret_problem, SL_E_CORRUPT, "a second hello");
+	if (m->epoch > INT64_MAX)
+		return problem_set(ret_problem, SL_E_CORRUPT, "no plane has its epoch");
 	SL_TRY(check_successor(s, ret_problem));
 	if (s->epoch < m->epoch)
 		s->epoch = m->epoch;
@@ -419,9 +487,14 @@ void link_tick(struct server *s)
 		"the dataplane has not answered for %d s",
 		SERVER_APPLY_MS / 1000
 	);
-	problem_remedy(&problem, "look at sealane status, and apply again");
+	problem_remedy(
+		&problem,
+		"look at sealane status: it takes the change, or refuses it, as soon as it answers"
+	);
 	log_problem(LOG_LEVEL_ERROR, topic, &problem);
-	settle(s, &problem);
+	// It has been sent and can not be called back: only the dataplane settles it, or its end.
+	s->pending_until_ns = UINT64_MAX;
+	requests_applied(s, &problem);
 }
 
 bool link_stop(struct server *s)

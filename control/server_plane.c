@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -67,8 +68,7 @@ static enum sl_status fill_keys(
 		const struct contract_file *file = &d->contracts[d->of_stream[row]];
 		struct key_feed_scope scope = {0};
 
-		SL_TRY(contract_keep(s->vault, file->contract, file->path, d->purposes, ret_problem)
-		);
+		SL_TRY(contract_keep(s->vault, file->contract, d->purposes, ret_problem));
 		SL_TRY(vault_scope(
 			s->vault,
 			view_of_text(d->streams[row].name),
@@ -239,6 +239,15 @@ static struct key_table *find_table(const struct server *s, const struct key_tab
 	return NULL;
 }
 
+/** A signal that ends control waits to be read. */
+static bool server_has_to_end(void)
+{
+	sigset_t waiting;
+
+	return sigpending(&waiting) == 0
+		&& (sigismember(&waiting, SIGTERM) == 1 || sigismember(&waiting, SIGINT) == 1);
+}
+
 static enum sl_status warm(
 	struct server *s,
 	struct key_warm warms[],
@@ -248,7 +257,9 @@ static enum sl_status warm(
 {
 	if (count == 0)
 		return SL_OK;
-	SL_TRY(key_feed_warm(s->vault, warms, count, clock_wall_ms(), ret_problem));
+	SL_TRY(key_feed_warm(
+		s->vault, warms, count, clock_wall_ms(), server_has_to_end, ret_problem
+	));
 	for (uint32_t i = 0; i < count; i++) {
 		const size_t room = key_table_use(warms[i].table).entry_count_max;
 
@@ -267,11 +278,16 @@ static enum sl_status warm(
 	return SL_OK;
 }
 
-enum sl_status plane_tables(struct server *s, struct plane *plane, struct problem *ret_problem)
+/** Find a table for every stream, or make one that is still empty. */
+static enum sl_status find_tables(
+	struct server *s,
+	struct plane *plane,
+	struct key_warm ret_warms[static PLANE_STREAMS_MAX],
+	uint32_t *ret_count,
+	struct problem *ret_problem
+)
 {
 	const struct plane_stream *streams = plane_streams(plane->compiled.image);
-	struct key_warm warms[PLANE_STREAMS_MAX];
-	uint32_t count = 0;
 
 	for (uint32_t row = 0; row < plane->compiled.image->streams.count; row++) {
 		const struct key_table_use use = wanted_table(plane, row);
@@ -291,12 +307,35 @@ enum sl_status plane_tables(struct server *s, struct plane *plane, struct proble
 				use.entry_count_max
 			);
 		s->tables[s->table_count++] = plane->tables[row];
-		warms[count++] = (struct key_warm
+		ret_warms[(*ret_count)++] = (struct key_warm
 		){.table = plane->tables[row],
 		  .scope = use.scope,
 		  .window_ms = streams[row].window_ms};
 	}
-	return warm(s, warms, count, ret_problem);
+	return SL_OK;
+}
+
+enum sl_status plane_tables(struct server *s, struct plane *plane, struct problem *ret_problem)
+{
+	const uint32_t known = s->table_count;
+	struct key_warm warms[PLANE_STREAMS_MAX];
+	uint32_t count = 0;
+	enum sl_status status = find_tables(s, plane, warms, &count, ret_problem);
+
+	if (status == SL_OK)
+		status = warm(s, warms, count, ret_problem);
+	if (status == SL_OK)
+		return SL_OK;
+	// A table that lacks keys must not be found by the next attempt.
+	while (s->table_count > known) {
+		struct key_table *table = s->tables[--s->table_count];
+
+		for (uint32_t row = 0; row < plane->compiled.image->streams.count; row++)
+			if (plane->tables[row] == table)
+				plane->tables[row] = NULL;
+		key_table_free(table);
+	}
+	return status;
 }
 
 static bool has_table(const struct plane *plane, const struct key_table *table)

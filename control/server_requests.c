@@ -11,6 +11,8 @@
 
 static const char topic[] = "requests";
 
+static void serve_line(struct server *s, struct session *session);
+
 void session_close(struct server *s, struct session *session)
 {
 	server_unwatch(s, session->fd);
@@ -18,6 +20,7 @@ void session_close(struct server *s, struct session *session)
 	free(session->in);
 	free(session->out);
 	*session = (struct session){.fd = -1};
+	s->is_crowded = false;
 }
 
 void requests_accept(struct server *s)
@@ -31,13 +34,16 @@ void requests_accept(struct server *s)
 	for (int i = 0; i < SERVER_SESSIONS_MAX && free_one == NULL; i++)
 		if (s->sessions[i].fd < 0)
 			free_one = &s->sessions[i];
-	if (free_one == NULL || !unix_socket_may_speak(fd, (uid_t)-1, &uid)) {
-		log_line(
-			LOG_LEVEL_WARN,
-			topic,
-			free_one == NULL ? "too many connections" : "user %u may not ask",
-			uid
-		);
+	if (free_one == NULL) {
+		// Told of once, until there is room again.
+		if (!s->is_crowded)
+			log_line(LOG_LEVEL_WARN, topic, "too many connections");
+		s->is_crowded = true;
+		close(fd);
+		return;
+	}
+	if (!unix_socket_may_speak(fd, (uid_t)-1, &uid)) {
+		log_line(LOG_LEVEL_WARN, topic, "user %u may not ask", uid);
 		close(fd);
 		return;
 	}
@@ -173,7 +179,19 @@ void requests_applied(struct server *s, const struct problem *problem)
 			       applied_json(
 				       s, s->link >= 0 && s->plane != NULL ? s->plane->epoch : 0
 			       ));
+		serve_line(s, session);
 	}
+}
+
+/** A path is kept in a line, and told in lines. */
+static bool can_be_remembered(const char *directory)
+{
+	size_t size = 0;
+
+	for (; directory[size] != '\0'; size++)
+		if ((unsigned char)directory[size] < 0x20 || directory[size] == 0x7f)
+			return false;
+	return size <= PLANE_PATH_MAX;
 }
 
 static void apply(struct server *s, struct session *session, const json_t *request)
@@ -188,6 +206,15 @@ static void apply(struct server *s, struct session *session, const json_t *reque
 		directory = s->directory;
 	if (directory == NULL || directory[0] != '/') {
 		refuse_text(s, session, "apply needs a directory with its absolute path");
+		return;
+	}
+	if (!can_be_remembered(directory)) {
+		refuse_text(
+			s,
+			session,
+			"the directory's path is too long, or has a control character: give it "
+			"another name"
+		);
 		return;
 	}
 	if (s->pending != NULL) {
@@ -206,13 +233,14 @@ static void apply(struct server *s, struct session *session, const json_t *reque
 		refuse(s, session, &problem);
 		return;
 	}
+	log_line(LOG_LEVEL_NOTICE, topic, "apply of %s", directory);
+	if (is_due) {
+		session->waits_applied = true;
+		return;
+	}
 	// directory may be of the request or our own: the copy comes first.
 	applied_is(s, directory);
-	log_line(LOG_LEVEL_NOTICE, topic, "apply of %s", s->directory);
-	if (is_due)
-		session->waits_applied = true;
-	else
-		answer(s, session, applied_json(s, 0));
+	answer(s, session, applied_json(s, 0));
 }
 
 static json_t *stopped_json(bool was_there)
@@ -253,6 +281,7 @@ void requests_stopped(struct server *s)
 		session->waits_stopped = false;
 		s->is_ending = s->is_ending || session->ends_control;
 		answer(s, session, stopped_json(true));
+		serve_line(s, session);
 	}
 }
 
@@ -307,6 +336,10 @@ void session_ready(struct server *s, struct session *session, uint32_t events)
 
 	if ((events & EPOLLOUT) != 0 && !flush(s, session))
 		return;
+	if (session->out != NULL && (events & (EPOLLHUP | EPOLLERR)) != 0) {
+		session_close(s, session);
+		return;
+	}
 	if (session->out == NULL && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
 		n =
 			recv(session->fd,

@@ -53,7 +53,6 @@ enum sl_status store_status(int code)
 	case MDB_CORRUPTED:
 	case MDB_INVALID:
 	case MDB_PAGE_NOTFOUND:
-	case MDB_PANIC:
 	case MDB_BAD_VALSIZE:
 		return SL_E_CORRUPT;
 	case MDB_VERSION_MISMATCH:
@@ -82,6 +81,12 @@ enum sl_status store_problem(
 		);
 	else if (status == SL_E_CORRUPT)
 		problem_remedy(ret_problem, "restore the vault from a backup");
+	else if (code == MDB_PANIC)
+		problem_remedy(
+			ret_problem,
+			"look at the vault's disk, and start again: nothing that was committed is "
+			"lost"
+		);
 	else if (status == SL_E_UNSUPPORTED)
 		problem_remedy(
 			ret_problem,
@@ -114,9 +119,9 @@ static enum sl_status lock_dir(struct vault *v, struct problem *ret_problem)
 	if (flock(v->lock_fd, LOCK_EX | LOCK_NB) == 0) {
 		int length = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
 
-		if (ftruncate(v->lock_fd, 0) != 0
-		    || pwrite(v->lock_fd, pid, (size_t)length, 0) != length)
-			return io_problem(ret_problem, path, "the vault's lock can not be written");
+		// For whoever comes second, and no more: on a full disk the vault is open for reading all the same.
+		if (ftruncate(v->lock_fd, 0) == 0)
+			(void)!pwrite(v->lock_fd, pid, (size_t)length, 0);
 		return SL_OK;
 	}
 	size = pread(v->lock_fd, pid, sizeof(pid) - 1, 0);
@@ -132,6 +137,38 @@ static enum sl_status lock_dir(struct vault *v, struct problem *ret_problem)
 	return SL_E_BUSY;
 }
 
+/** What a directory has in it is there after a power cut, too. Returns 0, or -1 with errno. */
+static int sync_dir(const char *dir)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int code;
+	int error;
+
+	if (fd < 0)
+		return errno == EACCES ? 0 : -1; // one that may be written to, not read
+	code = fsync(fd);
+	error = errno;
+	close(fd);
+	errno = error;
+	return code;
+}
+
+/** A directory, with its name in the one above it made durable. Returns 0, or -1 with errno. */
+static int make_dir(const char *path)
+{
+	char above[4096];
+	char *slash;
+
+	if (mkdir(path, 0700) != 0)
+		return errno == EEXIST ? 0 : -1;
+	snprintf(above, sizeof(above), "%s", path);
+	slash = strrchr(above, '/');
+	if (slash == NULL)
+		return sync_dir(".");
+	slash[slash == above] = '\0';
+	return sync_dir(above);
+}
+
 /** The vault's directory and the folders above it that are missing. Returns 0, or -1 with errno. */
 static int make_dirs(const char *dir)
 {
@@ -143,11 +180,11 @@ static int make_dirs(const char *dir)
 	}
 	for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
-		if (mkdir(path, 0700) != 0 && errno != EEXIST)
+		if (make_dir(path) != 0)
 			return -1;
 		*slash = '/';
 	}
-	return mkdir(path, 0700) != 0 && errno != EEXIST ? -1 : 0;
+	return make_dir(path);
 }
 
 static enum sl_status open_dir(
@@ -258,6 +295,9 @@ enum sl_status store_open(
 		code = check_size(v);
 	if (code == 0)
 		code = open_databases(v);
+	// LMDB syncs the file, not its name.
+	if (code == 0 && options->may_create && sync_dir(v->dir) != 0)
+		code = errno;
 	if (code == 0)
 		code = mdb_txn_begin(v->env, NULL, MDB_RDONLY, &v->reader);
 	if (code != 0)

@@ -24,6 +24,7 @@ struct yaml {
 	struct arena arena; // nodes and texts
 	struct yaml_node *root;
 	uint32_t node_count;
+	struct view text; // of the arena
 	char file[PROBLEM_FILE_MAX];
 };
 
@@ -445,7 +446,8 @@ enum sl_status yaml_load_text(
 	(void)!problem_set(&p, SL_OK, "name");
 	problem_at_file(&p, file);
 	memcpy(r.yaml->file, p.file, sizeof(r.yaml->file));
-	status = read_document(&r);
+	r.yaml->text = arena_copy(&r.yaml->arena, text);
+	status = r.yaml->text.bytes != NULL ? read_document(&r) : SL_E_NOMEM;
 	if (status == SL_OK) {
 		*ret_yaml = r.yaml;
 		return SL_OK;
@@ -516,6 +518,11 @@ void yaml_unload(struct yaml *yaml)
 const struct yaml_node *yaml_root(const struct yaml *yaml)
 {
 	return yaml->root;
+}
+
+struct view yaml_text(const struct yaml *yaml)
+{
+	return yaml->text;
 }
 
 const char *yaml_file(const struct yaml *yaml)

@@ -67,6 +67,9 @@ void yaml_unload(struct yaml *yaml);
 /** The document's value; an empty document is a YAML_NULL. */
 const struct yaml_node *yaml_root(const struct yaml *yaml);
 
+/** All of it, as it was read. */
+struct view yaml_text(const struct yaml *yaml);
+
 /** The name that problems carry. */
 const char *yaml_file(const struct yaml *yaml);
 

@@ -287,9 +287,7 @@ enum sl_status plan_open_keys(
 	struct problems problems = {0};
 
 	SL_TRY(vault_open(&vault, &plan->vault_open, ret_problem));
-	SL_TRY(contract_keep(
-		plan->vault_open, plan->contract, plan->contract_file, plan->purposes, ret_problem
-	));
+	SL_TRY(contract_keep(plan->vault_open, plan->contract, plan->purposes, ret_problem));
 	if (has_hmac(&plan->job) && compile(plan, &problems) != SL_OK) {
 		*ret_problem = problems.items[0];
 		problems_done(&problems);

@@ -26,8 +26,11 @@ struct plane {
 	struct key_ring *ring;
 	struct runtime *runtime;
 	struct plane_source *source; // in force; the runtime owns it
+	uid_t control_uid;           // of whom the journal came from
+	uint64_t retry_ns;           // not before this, another attempt to attach
 	bool is_ended;
-	bool was_told; // that control is away
+	bool is_attached; // welcomed
+	bool was_told;    // why we are not
 };
 
 static void close_link(struct plane *p)
@@ -35,6 +38,27 @@ static void close_link(struct plane *p)
 	if (p->socket >= 0)
 		close(p->socket);
 	p->socket = -1;
+	// Who was attached comes back at once: control may be there again already.
+	p->retry_ns = p->is_attached ? 0 : clock_monotonic_ns() + CONNECT_MS * UINT64_C(1000000);
+	p->is_attached = false;
+}
+
+static uid_t peer_uid(const struct plane *p)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	if (getsockopt(p->socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
+		return (uid_t)-1;
+	return peer.uid;
+}
+
+/** Whoever listens: keys go to the user that they came from, or to root, and to nobody else. */
+static bool may_have_keys(const struct plane *p)
+{
+	const uid_t uid = peer_uid(p);
+
+	return p->ring == NULL || uid == 0 || (uid == p->control_uid && uid != (uid_t)-1);
 }
 
 static void close_fds(const int fds[static LINK_FDS_MAX])
@@ -63,21 +87,30 @@ static enum sl_status say_hello(const struct plane *p)
 	return link_send(p->socket, &hello, fds, count);
 }
 
-/** Try to attach. */
-static void connect_control(struct plane *p)
+/** Nothing waits here: control may stand still, and signals come by the same thread. */
+static bool connect_socket(struct plane *p)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", p->options->control);
-	p->socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (p->socket >= 0
-	    && connect(p->socket, (const struct sockaddr *)&address, sizeof(address)) == 0
-	    && say_hello(p) == SL_OK) {
-		p->was_told = false;
-		return;
+	p->socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return p->socket >= 0
+		&& connect(p->socket, (const struct sockaddr *)&address, sizeof(address)) == 0;
+}
+
+/** Try to attach. */
+static void connect_control(struct plane *p)
+{
+	const char *why = "control is not at %s: waiting";
+
+	if (connect_socket(p)) {
+		if (!may_have_keys(p))
+			why = "who listens at %s is another user than control was: waiting";
+		else if (say_hello(p) == SL_OK)
+			return;
 	}
 	if (!p->was_told)
-		notice("control is not at %s: waiting", p->options->control);
+		notice(why, p->options->control);
 	p->was_told = true;
 	close_link(p);
 }
@@ -97,6 +130,7 @@ static enum sl_status start_runtime(
 		);
 	if (p->ring == NULL)
 		SL_TRY(key_ring_attach(fds[0], &p->ring, ret_problem));
+	p->control_uid = peer_uid(p);
 	return runtime_start(&m->settings, p->ring, &p->runtime, ret_problem);
 }
 
@@ -114,6 +148,8 @@ static enum sl_status welcome(
 	if (p->runtime == NULL)
 		SL_TRY(start_runtime(p, m, fds, ret_problem));
 	fd = runtime_counters_fd(p->runtime);
+	p->is_attached = true;
+	p->was_told = false;
 	notice("attached to control");
 	if (link_send(p->socket, &answer, &fd, 1) != SL_OK)
 		close_link(p);
@@ -187,6 +223,16 @@ static enum sl_status take_message(
 	return SL_OK;
 }
 
+static void lose_control(struct plane *p)
+{
+	if (p->is_attached)
+		notice("control is gone: going on with what is here");
+	else if (!p->was_told)
+		notice("control does not take this dataplane: its log says why; waiting");
+	p->was_told = p->was_told || !p->is_attached;
+	close_link(p);
+}
+
 static enum sl_status listen_to_control(struct plane *p, struct problem *ret_problem)
 {
 	struct link_message message;
@@ -194,10 +240,8 @@ static enum sl_status listen_to_control(struct plane *p, struct problem *ret_pro
 	enum sl_status status = link_receive(p->socket, &message, fds);
 
 	if (status != SL_OK) {
-		if (status != SL_E_NOT_FOUND) {
-			notice("control is gone: going on with what is here");
-			close_link(p);
-		}
+		if (status != SL_E_NOT_FOUND)
+			lose_control(p);
 		return SL_OK;
 	}
 	status = take_message(p, &message, fds, ret_problem);
@@ -225,7 +269,7 @@ static enum sl_status serve(struct plane *p, struct problem *ret_problem)
 	struct pollfd polled[2] = {{.fd = p->signals, .events = POLLIN}, {.events = POLLIN}};
 
 	while (!p->is_ended) {
-		if (p->socket < 0)
+		if (p->socket < 0 && clock_monotonic_ns() >= p->retry_ns)
 			connect_control(p);
 		polled[1].fd = p->socket;
 		polled[1].revents = 0;

@@ -15,121 +15,9 @@ import subprocess
 import termios
 import time
 
-from sealane_cli import DEFINITION, DONE, ENVIRONMENT, ROOT, SEALANE, USAGE, Checks, read, run, scratch, seeded, write
-
-BUILD = os.path.dirname(os.path.dirname(os.path.dirname(SEALANE)))
-CONTROL = os.path.join(BUILD, "control/sealane-control")
-FAKE = os.path.join(BUILD, "tests/fake_dataplane")
-EXAMPLE = os.path.join(ROOT, "docs/examples/appliance")
-WAIT_S = 10
-
-checks = Checks()
-check = checks.check
-work = scratch()
-appliance = os.path.join(work, "a")
-config = os.path.join(appliance, "sealane.yaml")
-sockets = os.path.join(appliance, "run/sockets")
-processes = []
-
-
-class Process:
-    """A process whose lines are read as they come."""
-
-    def __init__(self, *arguments, log=None, env=None, user=None):
-        self.popen = subprocess.Popen(
-            arguments,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=open(log, "ab") if log else subprocess.DEVNULL,
-            env=dict(os.environ, **(env or {})),
-            user=user,
-            group="nogroup" if user else None,
-            extra_groups=[] if user else None,
-        )
-        self.lines = []
-        self.rest = b""
-        processes.append(self)
-
-    def tell(self, line):
-        self.popen.stdin.write(line.encode() + b"\n")
-        self.popen.stdin.flush()
-
-    def wait_for(self, start, seconds=WAIT_S):
-        """The next line that starts so; what comes before it is passed over. None: it does not come."""
-        until = time.monotonic() + seconds
-        while True:
-            while self.lines:
-                line = self.lines.pop(0)
-                if line.startswith(start):
-                    return line
-            left = until - time.monotonic()
-            if left <= 0 or not select.select([self.popen.stdout], [], [], left)[0]:
-                return None
-            some = os.read(self.popen.stdout.fileno(), 65536)
-            if not some:
-                return None
-            *whole, self.rest = (self.rest + some).split(b"\n")
-            self.lines += [line.decode() for line in whole]
-
-    def kill(self, number=signal.SIGKILL):
-        if self.popen.poll() is None:
-            self.popen.send_signal(number)
-        return self.popen.wait(WAIT_S)
-
-
-def start_control(env=None):
-    log = os.path.join(work, "control.log")
-    before = os.path.getsize(log) if os.path.exists(log) else 0
-    control = Process(CONTROL, "-c", config, log=log, env=env)
-    until = time.monotonic() + WAIT_S
-    while time.monotonic() < until and control.popen.poll() is None:
-        if b"ready in" in read(log)[before:]:
-            return control
-        time.sleep(0.02)
-    raise SystemExit("control does not start: " + read(log).decode())
-
-
-def start_fake():
-    return Process(FAKE, sockets)
-
-
-def sealane(*arguments, **named):
-    return run(*arguments, env={"SEALANE_CONFIG": config}, **named)
-
-
-def apply(directory=appliance):
-    return sealane("apply", "-f", directory)
-
-
-def status():
-    return json.loads(sealane("status", "-o", "json").out)
-
-
-def wait_status(what, seconds=WAIT_S):
-    """The status once it is so; the last one when it never is."""
-    until = time.monotonic() + seconds
-    while True:
-        now = status()
-        if what(now) or time.monotonic() > until:
-            return now
-        time.sleep(0.05)
-
-
-def log_text():
-    return read(os.path.join(work, "control.log")).decode()
-
-
-def seqpacket():
-    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    s.connect(os.path.join(sockets, "dataplane.sock"))
-    return s
-
-
-def stream_socket():
-    s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    s.connect(os.path.join(sockets, "control.sock"))
-    s.settimeout(WAIT_S)
-    return s
+from control_rig import (BUILD, CONTROL, FAKE, WAIT_S, Process, appliance, apply, check, checks, config, kill_all, log_text, make_appliance,
+                         processes, seqpacket, sealane, sockets, start_control, start_fake, status, stream_socket, wait_status, work)
+from sealane_cli import DEFINITION, DONE, ENVIRONMENT, SEALANE, USAGE, read, run, seeded, write
 
 
 def the_command_line():
@@ -543,11 +431,7 @@ def the_end(control, fake):
     check("its vault opens again", run("status", env={"SEALANE_CONFIG": config}).code == ENVIRONMENT)
 
 
-shutil.copytree(EXAMPLE, appliance)
-# Smaller tables: the test makes many.
-for name in ("edits.yaml", "edits-sealed.yaml"):
-    path = os.path.join(appliance, "streams", name)
-    write(path, read(path).replace(b"table: 200000", b"table: 20000"))
+make_appliance()
 HELLO_SIZE = int(subprocess.run([FAKE, "--message-size"], capture_output=True, text=True).stdout)
 try:
     the_command_line()
@@ -567,6 +451,5 @@ try:
     users()
     the_end(control, fake)
 finally:
-    for process in processes:
-        process.kill()
+    kill_all()
 checks.end()

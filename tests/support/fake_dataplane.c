@@ -26,8 +26,13 @@
 // It says each thing that happens in a line, and is told by lines:
 //	keys N      put N new keys of the first stream into the journal
 //	events N    count N events of the first stream
+//	rubbish     put a record that no sound dataplane writes into the journal
 //	refuse      answer the next plane with a refusal
 //	mute        do not answer the next plane
+//	hold        keep the next plane by, unanswered
+//	answer      take the plane that was kept by, and answer
+//	forget      let go of the plane: the next hello brings the journal alone
+//	relink N    close the link and attach again, N times, as soon as the plane has come back
 //	quit        end
 
 enum {
@@ -49,6 +54,10 @@ static struct fake {
 	int counters_fd;
 	bool refuses;
 	bool is_mute;
+	bool holds;
+	struct link_message held; // fd_count 0 = none
+	int held_fds[LINK_FDS_MAX];
+	long relinks; // left to do
 } fake = {.socket = -1, .journal_fd = -1, .image_fd = -1, .counters_fd = -1};
 
 static void say(const char *format, ...) __attribute__((__format__(__printf__, 1, 2)));
@@ -128,7 +137,8 @@ static void connect_again(void)
 		fake.socket = -1;
 		return;
 	}
-	say("connected");
+	if (fake.relinks == 0)
+		say("connected");
 	hello();
 }
 
@@ -197,6 +207,15 @@ static void take_plane(const struct link_message *m, const int fds[])
 	}
 }
 
+/** By which one memfd is told from another. */
+static uint64_t number_of(int fd)
+{
+	struct stat about = {0};
+
+	must(fstat(fd, &about) == 0, "memfd");
+	return about.st_ino;
+}
+
 static void apply(const struct link_message *m, int fds[])
 {
 	if (fake.refuses || fake.is_mute) {
@@ -210,10 +229,25 @@ static void apply(const struct link_message *m, int fds[])
 			close(fds[i]);
 		return;
 	}
+	if (fake.holds) {
+		say("held %" PRIu64, m->epoch);
+		fake.held = *m;
+		memcpy(fake.held_fds, fds, sizeof(fake.held_fds));
+		fake.holds = false;
+		return;
+	}
 	take_plane(m, fds);
 	atomic_store(&fake.counters->epoch, m->epoch);
 	send_simple(LINK_APPLIED, m->epoch, SL_OK, "");
-	say("applied %" PRIu64 " streams %u", m->epoch, fake.table_count);
+	if (fake.relinks > 0 && --fake.relinks == 0)
+		say("relinked");
+	if (fake.relinks == 0) {
+		say("table %" PRIu64, number_of(fake.table_fd[0]));
+		say("applied %" PRIu64 " streams %u", m->epoch, fake.table_count);
+		return;
+	}
+	close(fake.socket);
+	fake.socket = -1;
 }
 
 static void take_message(void)
@@ -229,7 +263,8 @@ static void take_message(void)
 	if (m.kind == LINK_WELCOME) {
 		if (m.fd_count != 0)
 			take_journal(fds[0]);
-		say("welcome journal %u", m.fd_count);
+		if (fake.relinks == 0)
+			say("welcome journal %u", m.fd_count);
 	} else if (m.kind == LINK_APPLY) {
 		apply(&m, fds);
 	} else if (m.kind == LINK_STOP) {
@@ -259,6 +294,29 @@ static void put_keys(long count)
 	say("put %ld to %" PRIu64, count, position);
 }
 
+static void answer(void)
+{
+	const struct link_message m = fake.held;
+
+	must(m.fd_count != 0, "nothing is held");
+	fake.held.fd_count = 0;
+	apply(&m, fake.held_fds);
+}
+
+static void put_rubbish(void)
+{
+	const struct key_record record = {.flags = UINT64_MAX};
+
+	say("put rubbish to %" PRIu64, key_ring_put(fake.ring, &record));
+}
+
+static void relink(long count)
+{
+	fake.relinks = count;
+	close(fake.socket);
+	fake.socket = -1;
+}
+
 static void count_events(long count)
 {
 	struct counters_row *row = &fake.counters->row[0];
@@ -283,6 +341,16 @@ static void obey(char *line)
 		put_keys(strtol(line + 5, NULL, 10));
 	else if (strncmp(line, "events ", 7) == 0)
 		count_events(strtol(line + 7, NULL, 10));
+	else if (strncmp(line, "relink ", 7) == 0)
+		relink(strtol(line + 7, NULL, 10));
+	else if (strcmp(line, "hold") == 0)
+		fake.holds = true;
+	else if (strcmp(line, "answer") == 0)
+		answer();
+	else if (strcmp(line, "rubbish") == 0)
+		put_rubbish();
+	else if (strcmp(line, "forget") == 0)
+		drop_plane();
 	else if (strcmp(line, "refuse") == 0)
 		fake.refuses = true;
 	else if (strcmp(line, "mute") == 0)
@@ -315,7 +383,7 @@ int main(int argc, char **argv)
 			connect_again();
 		p[1].fd = fake.socket;
 		(void)poll(p, 2, fake.socket < 0 ? RECONNECT_MS : -1);
-		if (p[1].revents != 0)
+		if (p[1].revents != 0 && fake.socket >= 0)
 			take_message();
 		if (p[0].revents != 0) {
 			if (fgets(line, sizeof(line), stdin) == NULL)

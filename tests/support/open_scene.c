@@ -52,18 +52,12 @@ static void load_contract(struct open_scene *s, const char *text)
 	problems_done(&problems);
 }
 
-/** The vault keeps the contract from a file, as a job does it. */
-static void keep_contract(struct open_scene *s, const char *text)
+/** The vault keeps the contract, as a job does it. */
+static void keep_contract(struct open_scene *s)
 {
-	char path[96];
 	struct problem problem;
-	FILE *file;
 
-	snprintf(path, sizeof(path), "%s/contract.yaml", s->directory);
-	file = must(fopen(path, "w"));
-	fputs(text, file);
-	fclose(file);
-	if (contract_keep(s->vault, s->contract, path, NULL, &problem) != SL_OK)
+	if (contract_keep(s->vault, s->contract, NULL, &problem) != SL_OK)
 		give_up(problem.what);
 }
 
@@ -101,7 +95,7 @@ struct open_scene *open_scene_new(const char *contract, const char *csv_header)
 	snprintf(s->keys_path, sizeof(s->keys_path), "%s/keys.csv", s->directory);
 	load_contract(s, contract);
 	open_keys(s);
-	keep_contract(s, contract);
+	keep_contract(s);
 	s->turn.batch = must(calloc(1, sizeof(*s->turn.batch)));
 	s->turn.batch->scratch.capacity = turn_scratch_size();
 	s->turn.batch->scratch.bytes = must(malloc(turn_scratch_size()));

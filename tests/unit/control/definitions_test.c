@@ -3,7 +3,10 @@
 #include "tests/support/check.h"
 #include "tests/unit/control/definitions_dir.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 
 static void a_directory_is_read(void)
 {
@@ -315,6 +318,108 @@ static void streams_are_bounded(void)
 	definitions_dir_free(&dir);
 }
 
+static void what_is_no_file_is_refused(void)
+{
+	static const char *const names[] = {
+		"purposes.yaml", "contracts/pipe.yaml", "streams/pipe.yaml", "clients.yaml"};
+	char path[300];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct definitions_dir dir = definitions_dir_new();
+		struct problems problems = {0};
+		struct definitions *d = NULL;
+
+		snprintf(path, sizeof(path), "%s/%s", dir.path, names[i]);
+		unlink(path);
+		CHECK_FATAL(mkfifo(path, 0600) == 0);
+		alarm(20); // a pipe that nobody writes to would be waited for
+		CHECK(definitions_load(dir.path, "/data", &problems, &d) != SL_OK);
+		alarm(0);
+		CHECK(strstr(first_error(&problems)->what, "no regular file") != NULL);
+		CHECK(strcmp(first_error(&problems)->file, path) == 0);
+		problems_done(&problems);
+		definitions_dir_free(&dir);
+	}
+}
+
+enum {
+	FIRST_PORT = 10000,
+	SECOND_PORT = 30000,
+	LOADS = 400
+};
+
+struct editor {
+	const struct definitions_dir *dir;
+	atomic_bool is_over;
+};
+
+/** A file is replaced in one go, as a good editor does it. */
+static void replace(const struct definitions_dir *dir, const char *name, int port)
+{
+	char text[300];
+	char from[300];
+	char to[300];
+
+	snprintf(
+		text,
+		sizeof(text),
+		"stream: s%d\ncontract: acme/order/1.0.0\nlisten: {port: %d, mode: plain}\n" OUT,
+		port >= SECOND_PORT,
+		port
+	);
+	definitions_dir_write(dir, "new", text);
+	snprintf(from, sizeof(from), "%s/new", dir->path);
+	snprintf(to, sizeof(to), "%s/streams/%s", dir->path, name);
+	if (rename(from, to) != 0)
+		abort();
+}
+
+/** Both streams get the next port, the first one first, again and again. */
+static void *edit(void *arg)
+{
+	const struct timespec pause = {.tv_nsec = 300000};
+	struct editor *e = arg;
+
+	for (int n = 1; !atomic_load(&e->is_over) && FIRST_PORT + n < SECOND_PORT; n++) {
+		replace(e->dir, "1-orders.yaml", FIRST_PORT + n);
+		replace(e->dir, "2-visits.yml", SECOND_PORT + n);
+		nanosleep(&pause, NULL);
+	}
+	return NULL;
+}
+
+static void a_directory_that_changes_is_read_as_it_was_at_one_moment(void)
+{
+	struct definitions_dir dir = definitions_dir_new();
+	struct editor e = {.dir = &dir};
+	pthread_t thread;
+	size_t good = 0;
+	size_t mixed = 0;
+
+	replace(&dir, "1-orders.yaml", FIRST_PORT);
+	replace(&dir, "2-visits.yml", SECOND_PORT);
+	CHECK_FATAL(pthread_create(&thread, NULL, edit, &e) == 0);
+	for (int i = 0; i < LOADS; i++) {
+		struct problems problems = {0};
+		struct definitions *d = NULL;
+
+		if (definitions_load(dir.path, "/data", &problems, &d) == SL_OK) {
+			int ahead = (d->streams[0].port - FIRST_PORT)
+				- (d->streams[1].port - SECOND_PORT);
+
+			good++;
+			mixed += ahead != 0 && ahead != 1;
+			definitions_free(d);
+		}
+		problems_done(&problems);
+	}
+	atomic_store(&e.is_over, true);
+	pthread_join(thread, NULL);
+	CHECK(good > 0);
+	CHECK_EQUAL(mixed, 0);
+	definitions_dir_free(&dir);
+}
+
 static const struct check_test tests[] = {
 	{"a directory is read", a_directory_is_read},
 	{"faults are told with place and remedy", faults_are_told_with_place_and_remedy},
@@ -322,6 +427,9 @@ static const struct check_test tests[] = {
 	{"contracts must be active and JSON", contracts_must_be_active_and_json},
 	{"directories that are none", directories_that_are_none},
 	{"streams are bounded", streams_are_bounded},
+	{"what is no file is refused", what_is_no_file_is_refused},
+	{"a directory that changes is read as it was at one moment",
+	 a_directory_that_changes_is_read_as_it_was_at_one_moment},
 };
 
 CHECK_MAIN("definitions")

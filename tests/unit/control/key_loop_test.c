@@ -102,7 +102,7 @@ static void warm(struct vault *v, struct key_table *table)
 	struct key_warm warms[1] = {{.table = table, .window_ms = WINDOW_MS}};
 	struct problem p;
 
-	if (key_feed_warm(v, warms, 1, clock_wall_ms(), &p) != SL_OK)
+	if (key_feed_warm(v, warms, 1, clock_wall_ms(), NULL, &p) != SL_OK)
 		fail(p.what);
 }
 

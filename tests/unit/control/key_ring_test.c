@@ -346,6 +346,74 @@ static void records_of_many_producers_arrive_once(void)
 	key_ring_free(ring);
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+enum {
+	ROOMY_MS = 1000
+};
+
+struct roomy {
+	struct key_ring *ring;
+	atomic_bool is_over;
+	atomic_uint_fast64_t refused;
+};
+
+/** A worker that has a look at the room before each turn. */
+static void *look_for_room(void *arg)
+{
+	struct roomy *r = arg;
+
+	while (!atomic_load_explicit(&r->is_over, memory_order_relaxed))
+		for (int i = 0; i < 1000; i++)
+			if (key_ring_room(r->ring) == 0)
+				atomic_fetch_add(&r->refused, 1);
+	return NULL;
+}
+
+/** Another one, who makes keys and never has more than a few on their way. */
+static void *make_some(void *arg)
+{
+	struct roomy *r = arg;
+	struct key_record record = record_of(1);
+
+	while (!atomic_load_explicit(&r->is_over, memory_order_relaxed)) {
+		uint64_t position = key_ring_put(r->ring, &record);
+
+		if (position == 0)
+			atomic_fetch_add(&r->refused, 1);
+		while (key_ring_durable(r->ring) + 4 < position
+		       && !atomic_load_explicit(&r->is_over, memory_order_relaxed))
+			;
+	}
+	return NULL;
+}
+
+static void workers_find_the_room_that_is_there(void)
+{
+	struct roomy r = {.ring = ring_of(1024)};
+	void *(*const work[PRODUCERS])(void *) = {look_for_room, make_some, make_some};
+	pthread_t threads[PRODUCERS];
+	struct key_record got[16];
+	const uint64_t end = now_ms() + ROOMY_MS;
+
+	for (size_t i = 0; i < PRODUCERS; i++)
+		CHECK_FATAL(pthread_create(&threads[i], NULL, work[i], &r) == 0);
+	while (now_ms() < end)
+		key_ring_commit(r.ring, key_ring_peek(r.ring, got, 16));
+	atomic_store(&r.is_over, true);
+	for (size_t i = 0; i < PRODUCERS; i++)
+		pthread_join(threads[i], NULL);
+	CHECK(key_ring_durable(r.ring) > 1000);
+	CHECK_EQUAL(atomic_load(&r.refused), 0);
+	key_ring_free(r.ring);
+}
+
 static void *put_late(void *arg)
 {
 	const struct timespec pause = {.tv_nsec = 30000000};
@@ -354,14 +422,6 @@ static void *put_late(void *arg)
 	nanosleep(&pause, NULL);
 	(void)key_ring_put(arg, &r);
 	return NULL;
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 static void a_consumer_is_woken_by_a_record(void)
@@ -395,13 +455,7 @@ static void produce_for_ever(int fd)
 
 	if (ring == NULL)
 		_exit(1);
-#ifndef __SANITIZE_THREAD__
-	// The thread sanitizer does not see that it is the other process who frees a slot between its two writers.
 	pthread_create(&thread, NULL, produce, &others);
-#else
-	(void)thread;
-	(void)others;
-#endif
 	for (;;)
 		produce(&mine);
 }
@@ -488,6 +542,7 @@ static const struct check_test tests[] = {
 	 marks_that_contradict_each_other_are_refused},
 	{"a hostile other side spoils records only", a_hostile_other_side_spoils_records_only},
 	{"records of many producers arrive once", records_of_many_producers_arrive_once},
+	{"workers find the room that is there", workers_find_the_room_that_is_there},
 	{"a consumer is woken by a record", a_consumer_is_woken_by_a_record},
 	{"a dead producer leaves holes at the most", a_dead_producer_leaves_holes_at_the_most},
 	{"a hole becomes an empty record", a_hole_becomes_an_empty_record},

@@ -1,4 +1,4 @@
-#include "control/vault.h"
+#include "control/vault_inner.h"
 #include "tests/support/check.h"
 #include "tests/unit/control/vault_dir.h"
 
@@ -7,6 +7,8 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 enum {
@@ -169,11 +171,134 @@ static void a_full_disk_stops_claims_and_spares_the_vault(void)
 	}
 }
 
+/** In a process of its own: the limit is the process's. */
+static int open_without_room(const struct vault_dir *d)
+{
+	const struct rlimit none = {.rlim_cur = 0, .rlim_max = RLIM_INFINITY};
+	struct vault *v = NULL;
+	uint64_t scope;
+	bool is_new;
+	struct problem p;
+
+	signal(SIGXFSZ, SIG_IGN);
+	if (setrlimit(RLIMIT_FSIZE, &none) != 0)
+		return 1;
+	if (vault_dir_open(d, &v, &p) != SL_OK)
+		return 2;
+	if (vault_key_count(v) != 1)
+		return 3;
+	if (vault_scope(v, view_of_text("known"), view_of_text("acme/x"), &scope, &is_new, &p)
+		    != SL_OK
+	    || is_new)
+		return 4;
+	if (vault_scope(v, view_of_text("new"), view_of_text("acme/x"), &scope, &is_new, &p)
+	    != SL_E_NO_SPACE)
+		return 5;
+	return 0;
+}
+
+static void a_vault_on_a_full_disk_is_read(void)
+{
+	struct vault_dir d = vault_dir_new();
+	struct vault *v = vault_dir_vault(&d);
+	struct keyring *k = keyring_of(v, "g");
+	struct key_entry e = {0};
+	uint64_t scope;
+	bool is_new;
+	struct problem p;
+	int status = -1;
+	pid_t child;
+
+	CHECK(claim_number(k, 1, &e));
+	keyring_end(k);
+	CHECK_EQUAL(
+		vault_scope(v, view_of_text("known"), view_of_text("acme/x"), &scope, &is_new, &p),
+		SL_OK
+	);
+	vault_close(v);
+	child = fork();
+	CHECK_FATAL(child >= 0);
+	if (child == 0)
+		_exit(open_without_room(&d));
+	waitpid(child, &status, 0);
+	CHECK_EQUAL(status, 0);
+	vault_dir_free(&d);
+}
+
+enum {
+	SYNCS_MAX = 256
+};
+
+static ino_t synced[SYNCS_MAX];
+static size_t sync_count;
+
+/** In place of libc's: remembers what was synced. */
+int fsync(int fd)
+{
+	struct stat about;
+
+	if (fstat(fd, &about) == 0 && sync_count < SYNCS_MAX)
+		synced[sync_count++] = about.st_ino;
+	return (int)syscall(SYS_fsync, fd);
+}
+
+static bool is_synced(const char *path)
+{
+	struct stat about;
+
+	if (stat(path, &about) != 0)
+		return false;
+	for (size_t i = 0; i < sync_count; i++)
+		if (synced[i] == about.st_ino)
+			return true;
+	return false;
+}
+
+/** A power cut right after the first key: the vault must have a name, and so must the folders above it. */
+static void a_new_vault_has_its_name_for_good(void)
+{
+	struct vault_dir root = vault_dir_new();
+	struct vault_dir d;
+	char outer[64];
+	const char *root_key = vault_dir_file(&root, "root.key");
+	const struct vault_options options = {
+		.dir = d.path, .root_key_file = root_key, .may_create = true};
+	struct vault *v = NULL;
+	struct problem p;
+
+	snprintf(outer, sizeof(outer), "%.40s/a", root.path);
+	snprintf(d.path, sizeof(d.path), "%.50s/b", outer);
+	sync_count = 0;
+	CHECK_EQUAL(vault_open(&options, &v, &p), SL_OK);
+	CHECK(is_synced(d.path));
+	CHECK(is_synced(outer));
+	CHECK(is_synced(root.path));
+	vault_close(v);
+	vault_dir_free(&d);
+	rmdir(outer);
+	vault_dir_free(&root);
+}
+
+/** What a disk did that failed at a commit is no reason to go back to a backup. */
+static void a_failed_write_is_no_damage(void)
+{
+	const struct vault v = {.dir = (char *)"/v"};
+	struct problem p;
+
+	CHECK_EQUAL(store_problem(&p, &v, MDB_PANIC, "keys"), SL_E_IO);
+	CHECK(strstr(p.remedy, "disk") != NULL && strstr(p.remedy, "backup") == NULL);
+	CHECK_EQUAL(store_problem(&p, &v, MDB_CORRUPTED, "keys"), SL_E_CORRUPT);
+	CHECK(strstr(p.remedy, "backup") != NULL);
+}
+
 static const struct check_test tests[] = {
 	{"killed at random moments it keeps every durable key",
 	 killed_at_random_moments_it_keeps_every_durable_key},
 	{"a full disk stops claims and spares the vault",
 	 a_full_disk_stops_claims_and_spares_the_vault},
+	{"a vault on a full disk is read", a_vault_on_a_full_disk_is_read},
+	{"a failed write is no damage", a_failed_write_is_no_damage},
+	{"a new vault has its name for good", a_new_vault_has_its_name_for_good},
 };
 
 CHECK_MAIN("control/vault_crash")
