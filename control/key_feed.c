@@ -24,7 +24,8 @@ static const int64_t MS_PER_DAY = 86400000;
 /** Get work_lock before the thread takes it again. */
 static void enter(struct key_feed *f)
 {
-	atomic_fetch_add_explicit(&f->visitors, 1, memory_order_relaxed);
+	// Pairs with the load in key_ring_wait.
+	atomic_fetch_add_explicit(&f->visitors, 1, memory_order_seq_cst);
 	pthread_mutex_lock(&f->lock);
 	if (f->ring != NULL)
 		key_ring_wake(f->ring);
@@ -84,8 +85,9 @@ static bool work(struct key_feed *f)
 	}
 	status = feed_take(f, &count);
 	if (status == SL_OK && count == 0 && !is_closing(f) && !has_visitors(f)) {
-		key_ring_wait(f->ring, WAIT_MS);
-		linger();
+		key_ring_wait(f->ring, WAIT_MS, &f->visitors);
+		if (!has_visitors(f))
+			linger();
 	}
 	pthread_mutex_unlock(&f->work_lock);
 	return status == SL_OK;

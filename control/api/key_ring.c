@@ -277,7 +277,7 @@ static bool is_written(const struct key_ring *r, uint64_t position)
 		== position;
 }
 
-void key_ring_wait(struct key_ring *ring, uint32_t timeout_ms)
+void key_ring_wait(struct key_ring *ring, uint32_t timeout_ms, const atomic_uint *called_off)
 {
 	const struct timespec timeout = {
 		.tv_sec = timeout_ms / 1000,
@@ -287,7 +287,9 @@ void key_ring_wait(struct key_ring *ring, uint32_t timeout_ms)
 	const struct ring_slot *slot = slot_of(ring, ring->durable + 1);
 
 	atomic_store_explicit(is_waiting, 1, memory_order_seq_cst);
-	if (atomic_load_explicit(&slot->sequence, memory_order_seq_cst) != ring->durable + 1)
+	// Who calls us off counts first and wakes then: either we see the count, or it sees that we sleep.
+	if ((called_off == NULL || atomic_load_explicit(called_off, memory_order_seq_cst) == 0)
+	    && atomic_load_explicit(&slot->sequence, memory_order_seq_cst) != ring->durable + 1)
 		(void)!syscall(SYS_futex, is_waiting, FUTEX_WAIT, 1, &timeout, NULL, 0);
 	atomic_store_explicit(is_waiting, 0, memory_order_relaxed);
 }

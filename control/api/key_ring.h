@@ -4,6 +4,7 @@
 #include "io/base/problem.h"
 #include "io/base/status.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -67,8 +68,12 @@ uint64_t key_ring_put(struct key_ring *ring, const struct key_record *record);
 /** Whether all of it is locked in memory; if not, RLIMIT_MEMLOCK is too low. */
 bool key_ring_is_locked(const struct key_ring *ring);
 
-/** Consumer: sleep until there is a record, or timeout_ms have passed. A put wakes it. */
-void key_ring_wait(struct key_ring *ring, uint32_t timeout_ms);
+/**
+ * Consumer: sleep until there is a record, or timeout_ms have passed. A put wakes it.
+ *
+ * @param called_off there is no sleep while it is not 0; who raises it and calls key_ring_wake then ends one. NULL: nobody
+ */
+void key_ring_wait(struct key_ring *ring, uint32_t timeout_ms, const atomic_uint *called_off);
 
 /** End another thread's key_ring_wait. */
 void key_ring_wake(struct key_ring *ring);

@@ -336,7 +336,7 @@ static void records_of_many_producers_arrive_once(void)
 		key_ring_commit(ring, count);
 		total += count;
 		if (count == 0)
-			key_ring_wait(ring, 10);
+			key_ring_wait(ring, 10, NULL);
 	}
 	for (size_t i = 0; i < PRODUCERS; i++)
 		pthread_join(threads[i], NULL);
@@ -428,18 +428,22 @@ static void a_consumer_is_woken_by_a_record(void)
 {
 	struct key_ring *ring = ring_of(4);
 	struct key_record got;
+	atomic_uint callers = 1;
 	pthread_t thread;
 	uint64_t start = now_ms();
 
-	key_ring_wait(ring, 20); // nothing comes
+	key_ring_wait(ring, 20, NULL); // nothing comes
 	CHECK(now_ms() - start >= 19);
+	start = now_ms();
+	key_ring_wait(ring, 20000, &callers); // somebody called before the sleep
+	CHECK(now_ms() - start < 15000);
 	CHECK_FATAL(pthread_create(&thread, NULL, put_late, ring) == 0);
 	start = now_ms();
-	key_ring_wait(ring, 20000);
+	key_ring_wait(ring, 20000, NULL);
 	CHECK(now_ms() - start < 15000);
 	pthread_join(thread, NULL);
 	CHECK_EQUAL(key_ring_peek(ring, &got, 1), 1);
-	key_ring_wait(ring, 20000); // there is one
+	key_ring_wait(ring, 20000, NULL); // there is one
 	CHECK(now_ms() - start < 15000);
 	key_ring_free(ring);
 }
