@@ -7,7 +7,6 @@ import json
 import os
 import pty
 import select
-import select
 import shutil
 import signal
 import socket
@@ -90,9 +89,9 @@ def stream_socket():
 
 def the_command_line():
     done = subprocess.run([CONTROL, "--help"], capture_output=True)
-    check("--help explains every key", done.returncode == 0 and b"commit_ms" in done.stdout and b"worker_cores" in done.stdout)
+    check("--help explains every key", done.returncode == 0 and b"commit_ms" in done.stdout and b"worker_cores" in done.stdout and all(b"default " + w in b" ".join(done.stdout.split()) for w in (b"af_packet)", b"auto)", b"50)")))
     done = subprocess.run([CONTROL, "--check-config", config], capture_output=True)
-    check("--check-config takes the example", done.returncode == 0 and b"ok" in done.stdout, done)
+    check("--check-config takes the example", done.returncode == 0 and b": ok: port af_packet veth-sealane, 1 worker, vault " in done.stdout, done)
     broken = write(os.path.join(work, "broken.yaml"), "device: e\ncommit_ms: 0\nprot: pci\n")
     done = subprocess.run([CONTROL, "--check-config", broken], capture_output=True)
     check("--check-config tells file, line and column", done.returncode == 3 and b"broken.yaml:" in done.stderr, done)
