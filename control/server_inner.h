@@ -26,7 +26,8 @@ enum {
 struct plane {
 	struct plane_compiled compiled;
 	char *directory; // where its definitions were; NULL = a dataplane brought it
-	uint64_t epoch;  // that it was sent with; 0 = not yet
+	char *stream_file[PLANE_STREAMS_MAX];        // of each stream; NULL = not known
+	uint64_t epoch;                              // that it was sent with; 0 = not yet
 	struct key_table *tables[PLANE_STREAMS_MAX]; // of server.tables; NULL = not made yet
 };
 

@@ -296,6 +296,29 @@ static enum sl_status greet(
 	return send_plane(s, s->plane, ret_problem);
 }
 
+/** A refusal, as of the stream's file that it is about. */
+static void tell_refusal(
+	const struct plane *plane,
+	const struct link_message *m,
+	struct problem *ret_problem
+)
+{
+	const enum sl_status status = (enum sl_status)m->status;
+	const char *what = m->text[0] != '\0' ? m->text : status_text(status);
+	const int size = (int)strcspn(what, "\n");
+	const char *file = plane->directory;
+
+	if (m->stream - 1 < PLANE_STREAMS_MAX && plane->stream_file[m->stream - 1] != NULL)
+		file = plane->stream_file[m->stream - 1];
+	(void)!problem_set(
+		ret_problem, status, "the dataplane refuses it: %.*s", size < 300 ? size : 300, what
+	);
+	if (file != NULL)
+		problem_at_file(ret_problem, file);
+	if (what[size] != '\0')
+		problem_remedy(ret_problem, "%.300s", what + size + 1);
+}
+
 static void applied(struct server *s, const struct link_message *m)
 {
 	struct problem problem;
@@ -320,13 +343,7 @@ static void applied(struct server *s, const struct link_message *m)
 		settle(s, NULL);
 		return;
 	}
-	(void)!problem_set(
-		&problem,
-		(enum sl_status)m->status,
-		"the dataplane refuses epoch %llu: %.300s",
-		(unsigned long long)m->epoch,
-		m->text[0] != '\0' ? m->text : status_text((enum sl_status)m->status)
-	);
+	tell_refusal(s->pending, m, &problem);
 	log_problem(LOG_LEVEL_ERROR, topic, &problem);
 	settle(s, &problem);
 }

@@ -157,7 +157,16 @@ static void apply(struct plane *p, const struct link_message *m, const int fds[]
 
 	answer.status = status;
 	if (status != SL_OK) {
-		snprintf(answer.text, sizeof(answer.text), "%s", problem.what);
+		answer.stream = (uint32_t)problem.row;
+		snprintf(
+			answer.text,
+			sizeof(answer.text),
+			"%s%s%s\n%s",
+			problem.file,
+			problem.file[0] != '\0' ? ": " : "",
+			problem.what,
+			problem.remedy
+		);
 		notice_problem("policy refused", &problem);
 	} else {
 		notice("policy %llu is in force after %llu us",
