@@ -113,6 +113,8 @@ struct server {
 	int dataplane_pidfd;      // of the last dataplane; -1 = none, or its death is dealt with
 	uint32_t dataplane_pid;   // of the last dataplane
 	uint64_t dataplane_epoch;
+	bool has_drained;             // it has said so
+	struct problem drain_problem; // what it could not deliver; SL_OK = nothing
 	struct server_counters counters;
 
 	struct session sessions[SERVER_SESSIONS_MAX];

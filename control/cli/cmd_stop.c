@@ -105,13 +105,35 @@ static enum sl_status find_processes(struct stopping *s, struct problem *ret_pro
 	return SL_OK;
 }
 
+/** Control has said what became of the dataplane. */
+static enum exit_code wait_for_ends(const struct stopping *s, const json_t *answer)
+{
+	const bool was_there = json_is_true(json_object_get(answer, "was_there"));
+	const bool has_drained = json_is_true(json_object_get(answer, "has_drained"));
+	const bool is_whole = json_array_size(json_object_get(answer, "problems")) == 0;
+	const char *dataplane = "no dataplane is attached";
+
+	if (was_there && !has_ended(s, &s->dataplane, true))
+		return print_late(s, &s->dataplane);
+	if (s->is_all && !has_ended(s, &s->control, true))
+		return print_late(s, &s->control);
+	daemon_print_problems(answer);
+	if (was_there && !has_drained)
+		dataplane = "the dataplane has ended before it had drained";
+	else if (was_there)
+		dataplane = is_whole ? "the dataplane has drained and ended"
+				     : "the dataplane has ended";
+	printf("%s%s\n", dataplane, s->is_all ? "; control has ended" : "");
+	return was_there && !(has_drained && is_whole) ? EXIT_ENVIRONMENT : EXIT_DONE;
+}
+
 static enum exit_code stop(struct stopping *s)
 {
 	const char *what = s->is_all ? "all" : "dataplane";
 	struct problem problem;
 	json_t *answer;
 	enum sl_status status = find_processes(s, &problem);
-	bool was_there;
+	enum exit_code code;
 
 	if (status == SL_E_BUSY)
 		return print_late(s, &s->control);
@@ -136,16 +158,9 @@ static enum exit_code stop(struct stopping *s)
 		json_decref(answer);
 		return EXIT_ENVIRONMENT;
 	}
-	was_there = json_is_true(json_object_get(answer, "was_there"));
+	code = wait_for_ends(s, answer);
 	json_decref(answer);
-	if (was_there && !has_ended(s, &s->dataplane, true))
-		return print_late(s, &s->dataplane);
-	if (s->is_all && !has_ended(s, &s->control, true))
-		return print_late(s, &s->control);
-	printf("%s%s\n",
-	       was_there ? "the dataplane has drained and ended" : "no dataplane is attached",
-	       s->is_all ? "; control has ended" : "");
-	return EXIT_DONE;
+	return code;
 }
 
 static bool read_timeout(const char *text, uint32_t *ret_seconds)

@@ -22,6 +22,7 @@ struct outlet {
 	struct mark_entry mark[PARCEL_ROOMS_MAX]; // as of the last consistent sync
 	bool has_marks;                           // not yet confirmed to the sinks
 	bool is_open;
+	bool is_told_down; // the log says that a sink of it is down
 	bool is_ready;     // its first marks are in the checkpoint: parcels may be offered
 	uint64_t retry_ns; // when to try again to open
 

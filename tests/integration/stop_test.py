@@ -1,40 +1,19 @@
 #!/usr/bin/env python3
 """`sealane stop` returns when what it stops has ended, and names who does not end."""
-import json
 import os
-import shutil
 import signal
 import subprocess
-import time
 
-from processes import WAIT_S, Process, kill_all
-from sealane_cli import DONE, ENVIRONMENT, ROOT, SEALANE, USAGE, Checks, read, run, scratch, write
-
-BUILD = os.path.dirname(os.path.dirname(os.path.dirname(SEALANE)))
-CONTROL = os.path.join(BUILD, "control/sealane-control")
-FAKE = os.path.join(BUILD, "tests/fake_dataplane")
-
-checks = Checks()
-check = checks.check
-work = scratch()
-appliance = os.path.join(work, "a")
-config = os.path.join(appliance, "sealane.yaml")
-sockets = os.path.join(appliance, "run/sockets")
+from control_rig import WAIT_S, appliance, check, checks, config, kill_all, make_appliance, sealane, start_control, start_fake, status
+from sealane_cli import DONE, ENVIRONMENT, SEALANE, USAGE, read, write
 
 
 def start():
     """Control and a dataplane that has a policy."""
-    control = Process(CONTROL, "-c", config, log=os.path.join(work, "control.log"))
-    until = time.monotonic() + WAIT_S
-    while not os.path.exists(os.path.join(sockets, "control.sock")) and time.monotonic() < until:
-        time.sleep(0.02)
-    fake = Process(FAKE, sockets)
+    control = start_control()
+    fake = start_fake()
     fake.wait_for("applied")
     return control, fake
-
-
-def sealane(*arguments):
-    return run(*arguments, env={"SEALANE_CONFIG": config})
 
 
 def stops_have_ended():
@@ -43,7 +22,7 @@ def stops_have_ended():
     # Bigger tables take their time to be forgotten. The lock is the one that a job takes.
     for name in ("edits.yaml", "edits-sealed.yaml"):
         path = os.path.join(appliance, "streams", name)
-        write(path, read(path).replace(b"table: 200000", b"table: 2000000"))
+        write(path, read(path).replace(b"table: 20000", b"table: 2000000"))
     early = 0
     for _ in range(5):
         control, fake = start()
@@ -57,6 +36,21 @@ def stops_have_ended():
     check("stop returns when the vault is free, five times", early == 0, early)
 
 
+def stops_that_lose():
+    """A dataplane that dies instead of draining: nobody is told that all is well."""
+    control, fake = start()
+    fake.popen.send_signal(signal.SIGSTOP)
+    asking = subprocess.Popen([SEALANE, "stop"], env=dict(os.environ, SEALANE_CONFIG=config), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        asking.wait(0.5)
+    except subprocess.TimeoutExpired:
+        pass
+    fake.kill()
+    out = asking.communicate(timeout=WAIT_S)[0]
+    check("a dataplane that dies while it drains", asking.returncode == ENVIRONMENT and b"has ended before it had drained; control has ended" in out, out)
+    control.popen.wait(WAIT_S)
+
+
 def stops_that_wait():
     """Who does not end is named, with what to do."""
     control, fake = start()
@@ -66,7 +60,7 @@ def stops_that_wait():
     done = sealane("stop", "--timeout", "1")
     check("a dataplane that does not end is named",
           done.code == ENVIRONMENT and f"the dataplane (pid {fake.popen.pid}) has not ended within 1 s" in done.text and f"kill -9 {fake.popen.pid}" in done.text and done.seconds < 5, done.text)
-    check("control goes on", b"control goes on" in done.err and json.loads(sealane("status", "-o", "json").out)["ok"], done.text)
+    check("control goes on", b"control goes on" in done.err and status()["ok"], done.text)
     fake.popen.send_signal(signal.SIGCONT)
     check("it ends when it can", fake.popen.wait(WAIT_S) == 0)
     control.popen.send_signal(signal.SIGSTOP)
@@ -78,9 +72,10 @@ def stops_that_wait():
     check("without a dataplane control ends", done.code == DONE and b"no dataplane is attached; control has ended" in done.out and control.popen.wait(WAIT_S) == 0, done.text)
 
 
-shutil.copytree(os.path.join(ROOT, "docs/examples/appliance"), appliance)
+make_appliance()
 try:
     stops_have_ended()
+    stops_that_lose()
     stops_that_wait()
 finally:
     kill_all()
