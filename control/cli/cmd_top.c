@@ -145,6 +145,8 @@ static enum exit_code show(const struct arguments *a, const char *run_directory)
 			problem_print(stderr, &problem);
 			return code;
 		}
+		if (n != 0 && !a->is_tty)
+			putchar('\n');
 		draw(status == SL_OK ? answer : NULL, &problem, a->is_tty);
 		json_decref(answer);
 	}
