@@ -332,12 +332,17 @@ static void read_all(struct reader *r, const struct yaml_node *root)
 	for (size_t i = 0; i < ROW_COUNT; i++)
 		keys[i] = rows[i].key;
 	// An empty file is a map without entries.
-	if (root->kind != YAML_NULL
-	    && (!yaml_expect(
-			root, YAML_MAP, "the configuration", "write `key: value` lines", r->problems
-		)
-		|| !yaml_check_keys(root, keys, r->problems)))
-		return;
+	if (root->kind != YAML_NULL) {
+		if (!yaml_expect(
+			    root,
+			    YAML_MAP,
+			    "the configuration",
+			    "write `key: value` lines",
+			    r->problems
+		    ))
+			return;
+		(void)yaml_check_keys(root, keys, r->problems);
+	}
 	for (size_t i = 0; i < ROW_COUNT; i++) {
 		const struct yaml_node *node = yaml_map_get(root, rows[i].key);
 

@@ -205,6 +205,7 @@ static enum sl_status make_run_directory(const struct config *config, struct pro
 	status = status_of_errno(errno);
 	(void)!problem_set(ret_problem, status, "the run directory can not be made: %m");
 	problem_at_file(ret_problem, config->run_directory);
+	problem_remedy(ret_problem, "make it for this user, or name another as run_directory");
 	return status;
 }
 
@@ -215,6 +216,15 @@ static bool may_try_again(struct server *s, enum sl_status status)
 
 	if (status != SL_E_BUSY || clock_monotonic_ns() >= until)
 		return false;
+	if (!s->has_told_patience)
+		log_line(
+			LOG_LEVEL_NOTICE,
+			topic,
+			"another process has the run directory or the vault: waiting %d s for its "
+			"end",
+			PATIENCE_MS / 1000
+		);
+	s->has_told_patience = true;
 	usleep(PATIENCE_STEP_MS * 1000);
 	return true;
 }
@@ -246,7 +256,7 @@ static enum sl_status listen_all(struct server *s, struct problem *ret_problem)
 		return problem_set(
 			ret_problem,
 			SL_E_NOT_FOUND,
-			"there is no user %s (dataplane_user)",
+			"there is no user %s; see dataplane_user in the configuration",
 			s->config->dataplane_user
 		);
 	SL_TRY(make_run_directory(s->config, ret_problem));

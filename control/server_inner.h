@@ -119,6 +119,7 @@ struct server {
 
 	struct session sessions[SERVER_SESSIONS_MAX];
 	uint64_t started_ns;
+	bool has_told_patience; // with another process that ends
 	bool is_ending;
 };
 
