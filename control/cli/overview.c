@@ -178,6 +178,16 @@ static void put_workers(struct page *p, const json_t *status)
 	}
 }
 
+/** A latency, or - when none was measured. */
+static const char *write_latency(const json_t *latency, const char *key, char *to, size_t size)
+{
+	if (number(latency, "count") == 0) {
+		snprintf(to, size, "-");
+		return to;
+	}
+	return overview_ns((double)number(latency, key), to, size);
+}
+
 /** Recent percentiles when something came lately, else those since the start. */
 static void put_stream(struct page *p, const json_t *stream)
 {
@@ -196,9 +206,9 @@ static void put_stream(struct page *p, const json_t *stream)
 	    overview_count(rate(stream, "delivered"), f[1], sizeof(f[1])),
 	    overview_count(rate(stream, "events_dead"), f[2], sizeof(f[2])),
 	    overview_count(rate(stream, "drops"), f[3], sizeof(f[3])),
-	    overview_ns((double)number(latency, "p50"), f[4], sizeof(f[4])),
-	    overview_ns((double)number(latency, "p99"), f[5], sizeof(f[5])),
-	    overview_ns((double)number(latency, "p999"), f[6], sizeof(f[6])),
+	    write_latency(latency, "p50", f[4], sizeof(f[4])),
+	    write_latency(latency, "p99", f[5], sizeof(f[5])),
+	    write_latency(latency, "p999", f[6], sizeof(f[6])),
 	    json_is_true(json_object_get(sink, "is_down")) ? "DOWN" : "");
 }
 

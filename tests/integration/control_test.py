@@ -160,6 +160,8 @@ def the_first_hour():
     modes = [os.stat(os.path.join(sockets, n)).st_mode & 0o777 for n in ("dataplane.sock", "control.sock")]
     check("so are the sockets", modes == [0o600, 0o600], modes)
     now = status()
+    text = sealane("status").out.decode()
+    check("what was not measured is not told as zero", "0ns" not in text and text.count("     -      -      -") == 2, text)
     check("status without a dataplane", now["ok"] and now["dataplane"] is None and len(now["streams"]) == 2, now)
     second = subprocess.run([CONTROL, "-c", config], capture_output=True, timeout=WAIT_S)
     check("a second control is refused", second.returncode == ENVIRONMENT and second.stderr, second)
