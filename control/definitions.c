@@ -289,29 +289,6 @@ static void check_together(struct definitions *d, struct problems *problems)
 	}
 }
 
-static void read_all(struct definitions *d, const char *data_directory, struct problems *problems)
-{
-	const uint32_t errors = problems->error_count;
-
-	read_purposes(d, problems);
-	// Without the purposes' names every contract would seem wrong.
-	if (problems->error_count != errors)
-		return;
-	each_file(d, "contracts", data_directory, problems, read_contract);
-	if (each_file(d, "streams", data_directory, problems, read_stream) == 0
-	    && problems->error_count == errors)
-		refuse(problems,
-		       d->directory,
-		       SL_E_NOT_FOUND,
-		       "the directory has no stream",
-		       "add streams/NAME.yaml");
-	// What a broken file would have said is missing: no word about what refers to it.
-	if (problems->error_count != errors)
-		return;
-	check_together(d, problems);
-	read_clients(d, problems);
-}
-
 /** Is there one, and may we read it? What is wrong is told once, not for each of its folders. */
 static bool is_directory(const char *directory, struct problems *problems)
 {
@@ -337,6 +314,31 @@ static bool is_directory(const char *directory, struct problems *problems)
 	return false;
 }
 
+static void read_all(struct definitions *d, const char *data_directory, struct problems *problems)
+{
+	const uint32_t errors = problems->error_count;
+
+	if (!is_directory(d->directory, problems))
+		return;
+	read_purposes(d, problems);
+	// Without the purposes' names every contract would seem wrong.
+	if (problems->error_count != errors)
+		return;
+	each_file(d, "contracts", data_directory, problems, read_contract);
+	if (each_file(d, "streams", data_directory, problems, read_stream) == 0
+	    && problems->error_count == errors)
+		refuse(problems,
+		       d->directory,
+		       SL_E_NOT_FOUND,
+		       "the directory has no stream",
+		       "add streams/NAME.yaml");
+	// What a broken file would have said is missing: no word about what refers to it.
+	if (problems->error_count != errors)
+		return;
+	check_together(d, problems);
+	read_clients(d, problems);
+}
+
 enum sl_status definitions_load(
 	const char *directory,
 	const char *data_directory,
@@ -356,8 +358,7 @@ enum sl_status definitions_load(
 		definitions_free(d);
 		return SL_E_NOMEM;
 	}
-	if (is_directory(directory, problems))
-		read_all(d, data_directory, problems);
+	read_all(d, data_directory, problems);
 	if (problems->error_count != errors) {
 		definitions_free(d);
 		return SL_E_INVALID;

@@ -205,7 +205,6 @@ static enum sl_status make_run_directory(const struct config *config, struct pro
 	status = status_of_errno(errno);
 	(void)!problem_set(ret_problem, status, "the run directory can not be made: %m");
 	problem_at_file(ret_problem, config->run_directory);
-	problem_remedy(ret_problem, "make it for this user, or name another as run_directory");
 	return status;
 }
 

@@ -70,7 +70,6 @@ static enum sl_status add_outlet(struct egress *e, const struct prepare *p, uint
 	if (o->forebear == NULL)
 		status = outlet_open(o, &e->marks, p->problem);
 	if (status != SL_OK) {
-		p->problem->row = s + 1;
 		outlet_free(o);
 		return status;
 	}

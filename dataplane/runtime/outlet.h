@@ -15,6 +15,7 @@ typedef void outlet_done_fn(void *self, struct parcel *parcel);
 struct outlet {
 	uint8_t id[16];
 	char name[PLANE_NAME_MAX + 1];
+	uint32_t row;         // from 1, of the stream in the image that it was made for
 	bool is_acknowledged; // its datagrams are sealed: they are acknowledged when they are stored
 	struct view definition; // owned: the stream's id, and every sink as the image tells it
 	uint32_t sink_count;

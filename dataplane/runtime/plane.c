@@ -27,8 +27,7 @@ struct plane {
 	struct runtime *runtime;
 	struct plane_source *source; // in force; the runtime owns it
 	bool is_ended;
-	bool is_welcome;  // by control at the other end of socket
-	const char *told; // why there is no control, as was said last; NULL = nothing
+	bool was_told; // that control is away
 };
 
 static void close_link(struct plane *p)
@@ -64,46 +63,22 @@ static enum sl_status say_hello(const struct plane *p)
 	return link_send(p->socket, &hello, fds, count);
 }
 
-/** Say why we wait, once. @param format with the socket's path */
-static void tell_waiting(struct plane *p, const char *what, const char *why)
-{
-	if (p->told != what)
-		notice("control %s %s: waiting%s", what, p->options->control, why);
-	p->told = what;
-}
-
-static void tell_turned_away(struct plane *p)
-{
-	tell_waiting(
-		p,
-		"turns us away at",
-		"; its log says why: another dataplane is attached, or dataplane_user is another"
-	);
-}
-
 /** Try to attach. */
 static void connect_control(struct plane *p)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", p->options->control);
-	p->is_welcome = false;
 	p->socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (p->socket < 0
-	    || connect(p->socket, (const struct sockaddr *)&address, sizeof(address)) != 0) {
-		if (errno == EACCES || errno == EPERM)
-			tell_waiting(
-				p,
-				"does not let this user to",
-				"; name the user as dataplane_user in sealane.yaml"
-			);
-		else
-			tell_waiting(p, "is not at", "");
-	} else if (say_hello(p) != SL_OK) {
-		tell_turned_away(p);
-	} else {
+	if (p->socket >= 0
+	    && connect(p->socket, (const struct sockaddr *)&address, sizeof(address)) == 0
+	    && say_hello(p) == SL_OK) {
+		p->was_told = false;
 		return;
 	}
+	if (!p->was_told)
+		notice("control is not at %s: waiting", p->options->control);
+	p->was_told = true;
 	close_link(p);
 }
 
@@ -140,8 +115,6 @@ static enum sl_status welcome(
 		SL_TRY(start_runtime(p, m, fds, ret_problem));
 	fd = runtime_counters_fd(p->runtime);
 	notice("attached to control");
-	p->is_welcome = true;
-	p->told = NULL;
 	if (link_send(p->socket, &answer, &fd, 1) != SL_OK)
 		close_link(p);
 	return SL_OK;
@@ -236,10 +209,7 @@ static enum sl_status listen_to_control(struct plane *p, struct problem *ret_pro
 
 	if (status != SL_OK) {
 		if (status != SL_E_NOT_FOUND) {
-			if (p->is_welcome)
-				notice("control is gone: going on with what is here");
-			else
-				tell_turned_away(p);
+			notice("control is gone: going on with what is here");
 			close_link(p);
 		}
 		return SL_OK;

@@ -42,7 +42,7 @@ def configurations():
     says("all that is wrong at once", control("--check-config", configured("device: x\ncommit_ms: 99999\nport: foo\nworkers: 2\n")), DEFINITION,
          "sealane.yaml:2:", "commit_ms", "sealane.yaml:3:", "af_packet|", "sealane.yaml:4:1: unknown key 'workers'", "huge_pages, eal_prefix\n")
     says("a user that is not there", control("-c", configured(f"device: x\ndataplane_user: nosuch\nrun_directory: {here}/r\nvault: {here}/v\n")), ENVIRONMENT, "there is no user nosuch; see dataplane_user")
-    says("a run directory that can not be", control("-c", configured(f"device: x\nrun_directory: /proc/x/run\nvault: {here}/v\n")), ENVIRONMENT, "/proc/x/run: the run directory can not be made", "\n    make it for this user")
+    says("a run directory that can not be", control("-c", configured(f"device: x\nrun_directory: /proc/x/run\nvault: {here}/v\n")), ENVIRONMENT, "/proc/x/run: the run directory can not be made: No such file or directory")
     says("a vault that can not be", control("-c", configured(f"device: x\nrun_directory: {here}/r\nvault: /proc/x/v\n")), ENVIRONMENT, "/proc/x/v: the vault's directory can not be made", "\n    make it for this user")
 
 
