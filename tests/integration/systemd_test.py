@@ -127,6 +127,17 @@ def check_work(box):
     check("and works", send(box).returncode == 0, box.text_of_logs()[-2000:])
 
 
+def check_definitions(box):
+    """By root, for control: what it makes can be read, and what can not be read is told."""
+    done = box.run("sealane", "create", "client", "second", "--streams", "edits-sealed", "-f", "/etc/sealane/definitions")
+    check("root makes a client", done.returncode == 0, done.stderr)
+    done = box.run("sealane", "apply", "-f", "/etc/sealane/definitions")
+    check("control can read it", done.returncode == 0 and "at work on every core" in done.stdout, done.stdout + done.stderr)
+    box.run("cp", "-r", "/etc/sealane/definitions", "/tmp/other")
+    done = box.run("sealane", "apply", "-f", "/tmp/other")
+    check("a directory that only root sees", done.returncode == 3 and "/tmp/other: the directory can not be read" in done.stderr and "control can not see what this command can" in done.stderr, done.stdout + done.stderr)
+
+
 def check_patience(box):
     """The interface is away for longer than systemd's usual patience."""
     box.run("ip", "link", "set", "veth-sealane", "down")
@@ -151,11 +162,11 @@ def check_patience(box):
 def check_stop(box):
     before = len(box.control_log())
     started = time.monotonic()
-    box.run("systemctl", "stop", *UNITS)
+    box.run("systemctl", "stop", *reversed(UNITS))
     took = time.monotonic() - started
     ends = [box.unit(u, "ActiveState", "Result", "ExecMainStatus") for u in UNITS]
     check("stop ends both well", all(e == {"ActiveState": "inactive", "Result": "success", "ExecMainStatus": "0"} for e in ends) and took < 10, (ends, took))
-    check("the dataplane first: it drained", "the dataplane has drained" in box.control_log()[before:], box.control_log()[before:])
+    check("the dataplane first: it drained", "the dataplane has drained" in box.control_log()[before:], box.control_log()[before:] + box.text_of_logs()[-2500:])
     files = box.run("sh", "-c", "ls /var/lib/sealane/data/edits").stdout.split()
     check("files have their names", sum(f.endswith(".ndjson") for f in files) >= 1, files)
     done = box.run("sh", "-c", "sealane open /var/lib/sealane/data/edits/edits-sealed-*-000001.ndjson --vault /var/lib/sealane/vault --output /tmp/opened.ndjson --quiet && wc -l </tmp/opened.ndjson")
@@ -176,6 +187,7 @@ try:
         check_units(box)
         check_hardening(box)
         check_work(box)
+        check_definitions(box)
         check_patience(box)
         check_stop(box)
 finally:
