@@ -152,17 +152,19 @@ static void apply_again(struct server *s)
 			log_line(
 				LOG_LEVEL_NOTICE,
 				topic,
-				"%s has %u streams",
+				"%s has %u %s",
 				s->directory,
-				plane->compiled.image->streams.count
+				plane->compiled.image->streams.count,
+				plane->compiled.image->streams.count == 1 ? "stream" : "streams"
 			);
 	} else {
 		log_line(
 			LOG_LEVEL_ERROR,
 			topic,
-			"%s is not applied: %u problems",
+			"%s is not applied: %u %s",
 			s->directory,
-			problems.error_count
+			problems.error_count,
+			problems.error_count == 1 ? "problem" : "problems"
 		);
 	}
 	log_problems(topic, &problems);

@@ -128,7 +128,11 @@ static enum sl_status lock_dir(struct vault *v, struct problem *ret_problem)
 		pid[0] != '\0' ? pid : "(unknown)"
 	);
 	problem_at_file(ret_problem, v->dir);
-	problem_remedy(ret_problem, "wait for that process to end, or use another vault");
+	problem_remedy(
+		ret_problem,
+		"wait for that process to end, or use another vault; if it is an appliance's "
+		"control: sealane stop"
+	);
 	return SL_E_BUSY;
 }
 
