@@ -132,6 +132,16 @@ static bool find_word(const char *words, struct view word, uint32_t *ret_number)
 	}
 }
 
+static struct view word_at(const char *words, uint32_t number)
+{
+	size_t size;
+
+	for (; number != 0; number--)
+		words += strcspn(words, "|") + 1;
+	size = strcspn(words, "|");
+	return view_of(words, size);
+}
+
 static bool read_word(struct reader *r, const struct yaml_node *node, const struct row *row)
 {
 	if (yaml_is_scalar(node) && find_word(row->otherwise, node->text, place_of(r->config, row)))
@@ -322,12 +332,17 @@ static void read_all(struct reader *r, const struct yaml_node *root)
 	for (size_t i = 0; i < ROW_COUNT; i++)
 		keys[i] = rows[i].key;
 	// An empty file is a map without entries.
-	if (root->kind != YAML_NULL
-	    && (!yaml_expect(
-			root, YAML_MAP, "the configuration", "write `key: value` lines", r->problems
-		)
-		|| !yaml_check_keys(root, keys, r->problems)))
-		return;
+	if (root->kind != YAML_NULL) {
+		if (!yaml_expect(
+			    root,
+			    YAML_MAP,
+			    "the configuration",
+			    "write `key: value` lines",
+			    r->problems
+		    ))
+			return;
+		(void)yaml_check_keys(root, keys, r->problems);
+	}
 	for (size_t i = 0; i < ROW_COUNT; i++) {
 		const struct yaml_node *node = yaml_map_get(root, rows[i].key);
 
@@ -371,6 +386,14 @@ enum sl_status config_load(const char *file, struct config *ret_config, struct p
 	return SL_OK;
 }
 
+struct view config_word(const char *key, uint32_t number)
+{
+	for (size_t i = 0; i < ROW_COUNT; i++)
+		if (rows[i].form == WORD && strcmp(rows[i].key, key) == 0 && number <= rows[i].most)
+			return word_at(rows[i].otherwise, number);
+	return view_of("", 0);
+}
+
 /** `a text of 1 to 255 bytes`, `a number from 1 to 10000 us`, … */
 static void write_form(const struct row *row, char *ret_text, size_t size)
 {
@@ -407,18 +430,22 @@ static void write_form(const struct row *row, char *ret_text, size_t size)
 void config_explain(FILE *out)
 {
 	for (size_t i = 0; i < ROW_COUNT; i++) {
+		struct view otherwise = view_of(rows[i].otherwise, strlen(rows[i].otherwise));
 		char form[100];
 
+		if (rows[i].form == WORD)
+			otherwise = word_at(rows[i].otherwise, (uint32_t)rows[i].least);
 		write_form(&rows[i], form, sizeof(form));
 		columns_print(
 			out,
 			18,
 			rows[i].key,
-			"%s (%s%s%s)",
+			"%s (%s%s%.*s)",
 			rows[i].help,
 			form,
-			rows[i].form == WORD || rows[i].otherwise[0] == '\0' ? "" : "; default ",
-			rows[i].form == WORD ? "" : rows[i].otherwise
+			otherwise.size != 0 ? "; default " : "",
+			(int)otherwise.size,
+			(const char *)otherwise.bytes
 		);
 	}
 }

@@ -3,6 +3,7 @@
 #include "control/api/settings.h"
 #include "io/base/problem.h"
 #include "io/base/status.h"
+#include "io/base/view.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -31,6 +32,9 @@ struct config {
  * Outcomes  SL_OK; else problems were added, with file:line:column and remedy
  */
 enum sl_status config_load(const char *file, struct config *ret_config, struct problems *problems);
+
+/** What a file would say for a number of a key whose values are words (port, huge_pages). */
+struct view config_word(const char *key, uint32_t number);
 
 /** All keys with form, range, default, unit and meaning. */
 void config_explain(FILE *out);

@@ -84,11 +84,15 @@ static uint32_t each_file(
 	int count = path != NULL ? scandir(path, &entries, keep_yaml, alphasort) : -1;
 
 	if (count < 0) {
-		refuse(problems,
-		       path != NULL ? path : folder,
-		       status_of_errno(errno),
-		       "the folder can not be read",
-		       "a directory of definitions has the folders contracts and streams");
+		struct problem problem;
+
+		(void
+		)!problem_set(&problem, status_of_errno(errno), "the folder can not be read: %m");
+		problem_at_file(&problem, path != NULL ? path : folder);
+		problem_remedy(
+			&problem, "a directory of definitions has the folders contracts and streams"
+		);
+		problems_add(problems, &problem);
 		free(path);
 		return 0;
 	}
@@ -361,10 +365,37 @@ static void check_together(struct definitions *d, struct problems *problems)
 	}
 }
 
+/** Is there one, and may we read it? What is wrong is told once, not for each of its folders. */
+static bool is_directory(const char *directory, struct problems *problems)
+{
+	DIR *folder = opendir(directory);
+	struct problem problem;
+
+	if (folder != NULL) {
+		closedir(folder);
+		return true;
+	}
+	(void)!problem_set(&problem, status_of_errno(errno), "the directory can not be read: %m");
+	problem_at_file(&problem, directory);
+	if (problem.status == SL_E_DENIED)
+		problem_remedy(
+			&problem,
+			"give the user that reads it (control's own, for apply) the right to"
+		);
+	else
+		problem_remedy(
+			&problem, "name a directory that has the folders contracts and streams"
+		);
+	problems_add(problems, &problem);
+	return false;
+}
+
 static void read_all(struct definitions *d, const char *data_directory, struct problems *problems)
 {
 	const uint32_t errors = problems->error_count;
 
+	if (!is_directory(d->directory, problems))
+		return;
 	read_purposes(d, problems);
 	// Without the purposes' names every contract would seem wrong.
 	if (problems->error_count != errors)

@@ -276,8 +276,12 @@ enum sl_status keys_file_read(
 	enum sl_status status;
 
 	if (fd < 0) {
-		status = status_of_errno(errno);
-		return fail(&r, status, "the keys file can not be opened");
+		status = problem_set(
+			ret_problem, status_of_errno(errno), "the keys file can not be opened: %m"
+		);
+		problem_at_file(ret_problem, file);
+		problem_remedy(ret_problem, "name the file that the job's keys: says");
+		return status;
 	}
 	r.keys = calloc(1, sizeof(*r.keys));
 	r.keyset = secret_new(TINK_KEYS_MAX * sizeof(*r.keyset));

@@ -57,6 +57,26 @@ static int help(void)
 	return DONE;
 }
 
+/** What a checked configuration says, in short. */
+static int tell(const char *file, const struct config *config)
+{
+	const struct view kind = config_word("port", config->settings.port_kind);
+	const uint32_t workers = config->settings.worker_count;
+
+	printf("%s: ok: port %.*s%s%s, %u %s, vault %s, definitions %s, sockets in %s\n",
+	       file,
+	       (int)kind.size,
+	       (const char *)kind.bytes,
+	       config->settings.port_device[0] != '\0' ? " " : "",
+	       config->settings.port_device,
+	       workers,
+	       workers == 1 ? "worker" : "workers",
+	       config->vault,
+	       config->definitions,
+	       config->run_directory);
+	return DONE;
+}
+
 static int serve(const char *file, bool is_check)
 {
 	struct problems problems = {0};
@@ -68,16 +88,8 @@ static int serve(const char *file, bool is_check)
 	problems_done(&problems);
 	if (status != SL_OK)
 		return DEFINITION;
-	if (is_check) {
-		printf("%s: ok: %s %s, %u workers, vault %s, sockets in %s\n",
-		       file,
-		       "port",
-		       config.settings.port_device,
-		       config.settings.worker_count,
-		       config.vault,
-		       config.run_directory);
-		return DONE;
-	}
+	if (is_check)
+		return tell(file, &config);
 	secret_forbid_reading();
 	if (server_run(&config, &names, &problem) == SL_OK)
 		return DONE;

@@ -156,17 +156,19 @@ static void apply_again(struct server *s)
 			log_line(
 				LOG_LEVEL_NOTICE,
 				topic,
-				"%s has %u streams",
+				"%s has %u %s",
 				s->directory,
-				plane->compiled.image->streams.count
+				plane->compiled.image->streams.count,
+				plane->compiled.image->streams.count == 1 ? "stream" : "streams"
 			);
 	} else {
 		log_line(
 			LOG_LEVEL_ERROR,
 			topic,
-			"%s is not applied: %u problems",
+			"%s is not applied: %u %s",
 			s->directory,
-			problems.error_count
+			problems.error_count,
+			problems.error_count == 1 ? "problem" : "problems"
 		);
 	}
 	log_problems(topic, &problems);
@@ -246,6 +248,15 @@ static bool may_try_again(struct server *s, enum sl_status status)
 
 	if (status != SL_E_BUSY || clock_monotonic_ns() >= until)
 		return false;
+	if (!s->has_told_patience)
+		log_line(
+			LOG_LEVEL_NOTICE,
+			topic,
+			"another process has the run directory or the vault: waiting %d s for its "
+			"end",
+			PATIENCE_MS / 1000
+		);
+	s->has_told_patience = true;
 	usleep(PATIENCE_STEP_MS * 1000);
 	return true;
 }
@@ -278,7 +289,7 @@ static enum sl_status listen_all(struct server *s, struct problem *ret_problem)
 		return problem_set(
 			ret_problem,
 			SL_E_NOT_FOUND,
-			"there is no user %s (dataplane_user)",
+			"there is no user %s; see dataplane_user in the configuration",
 			s->config->dataplane_user
 		);
 	SL_TRY(make_run_directory(s->config, ret_problem));

@@ -26,7 +26,8 @@ enum {
 struct plane {
 	struct plane_compiled compiled;
 	char *directory; // where its definitions were; NULL = a dataplane brought it
-	uint64_t epoch;  // that it was sent with; 0 = not yet
+	char *stream_file[PLANE_STREAMS_MAX];        // of each stream; NULL = not known
+	uint64_t epoch;                              // that it was sent with; 0 = not yet
 	struct key_table *tables[PLANE_STREAMS_MAX]; // of server.tables; NULL = not made yet
 };
 
@@ -114,11 +115,14 @@ struct server {
 	int dataplane_pidfd;      // of the last dataplane; -1 = none, or its death is dealt with
 	uint32_t dataplane_pid;   // of the last dataplane
 	uint64_t dataplane_epoch;
+	bool has_drained;             // it has said so
+	struct problem drain_problem; // what it could not deliver; SL_OK = nothing
 	struct server_counters counters;
 
 	struct session sessions[SERVER_SESSIONS_MAX];
 	bool is_crowded; // somebody was sent away since the last session ended
 	uint64_t started_ns;
+	bool has_told_patience; // with another process that ends
 	bool is_ending;
 };
 

@@ -364,6 +364,50 @@ static enum sl_status greet(
 	return send_plane(s, s->plane, ret_problem);
 }
 
+/** What the dataplane says of a failure. @param about how the sentence begins */
+static void read_problem(
+	const struct link_message *m,
+	const char *about,
+	struct problem *ret_problem
+)
+{
+	const enum sl_status status = (enum sl_status)m->status;
+	const char *what = m->text[0] != '\0' ? m->text : status_text(status);
+	const int size = (int)strcspn(what, "\n");
+
+	(void)!problem_set(ret_problem, status, "%s: %.*s", about, size < 300 ? size : 300, what);
+	if (what[size] != '\0')
+		problem_remedy(ret_problem, "%.300s", what + size + 1);
+}
+
+/** A refusal, as of the stream's file that it is about. */
+static void read_refusal(
+	const struct plane *plane,
+	const struct link_message *m,
+	struct problem *ret_problem
+)
+{
+	const char *file = plane->directory;
+
+	read_problem(m, "the dataplane refuses it", ret_problem);
+	if (m->stream - 1 < PLANE_STREAMS_MAX && plane->stream_file[m->stream - 1] != NULL)
+		file = plane->stream_file[m->stream - 1];
+	if (file != NULL)
+		problem_at_file(ret_problem, file);
+}
+
+static void stopped(struct server *s, const struct link_message *m)
+{
+	s->has_drained = true;
+	s->drain_problem.status = SL_OK;
+	if (m->status == SL_OK) {
+		log_line(LOG_LEVEL_NOTICE, topic, "the dataplane has drained");
+		return;
+	}
+	read_problem(m, "the dataplane", &s->drain_problem);
+	log_problem(LOG_LEVEL_ERROR, topic, &s->drain_problem);
+}
+
 static void applied(struct server *s, const struct link_message *m)
 {
 	struct problem problem;
@@ -388,13 +432,7 @@ static void applied(struct server *s, const struct link_message *m)
 		settle(s, NULL);
 		return;
 	}
-	(void)!problem_set(
-		&problem,
-		(enum sl_status)m->status,
-		"the dataplane refuses epoch %llu: %.300s",
-		(unsigned long long)m->epoch,
-		m->text[0] != '\0' ? m->text : status_text((enum sl_status)m->status)
-	);
+	read_refusal(s->pending, m, &problem);
 	log_problem(LOG_LEVEL_ERROR, topic, &problem);
 	settle(s, &problem);
 }
@@ -414,7 +452,7 @@ static bool take_message(struct server *s, const struct link_message *m, const i
 	else if (m->kind == LINK_APPLIED)
 		applied(s, m);
 	else if (m->kind == LINK_STOPPED)
-		log_line(LOG_LEVEL_NOTICE, topic, "the dataplane has drained");
+		stopped(s, m);
 	else
 		status = problem_set(&problem, SL_E_CORRUPT, "it says what control says");
 	if (status != SL_OK)
@@ -501,5 +539,6 @@ bool link_stop(struct server *s)
 {
 	const struct link_message stop = {.kind = LINK_STOP};
 
+	s->has_drained = false;
 	return s->link >= 0 && s->is_greeted && link_send(s->link, &stop, NULL, 0) == SL_OK;
 }

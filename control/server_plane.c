@@ -128,6 +128,8 @@ enum sl_status plane_make(
 		status = definitions_load(directory, s->config->data_directory, problems, &d);
 	if (status == SL_OK)
 		status = compile(s, d, problems, &plane->compiled);
+	for (uint32_t row = 0; status == SL_OK && row < d->stream_count; row++)
+		plane->stream_file[row] = strdup(yaml_file(d->streams[row].document));
 	definitions_free(d);
 	if (status != SL_OK) {
 		plane_free(plane);
@@ -195,6 +197,8 @@ void plane_free(struct plane *plane)
 	if (plane == NULL)
 		return;
 	plane_compiled_free(&plane->compiled);
+	for (uint32_t row = 0; row < PLANE_STREAMS_MAX; row++)
+		free(plane->stream_file[row]);
 	free(plane->directory);
 	free(plane);
 }

@@ -243,13 +243,16 @@ static void apply(struct server *s, struct session *session, const json_t *reque
 	answer(s, session, applied_json(s, 0));
 }
 
-static json_t *stopped_json(bool was_there)
+static json_t *stopped_json(const struct server *s, bool was_there)
 {
-	json_t *object = json_object();
+	struct problems one = {.items = (struct problem *)&s->drain_problem};
+	json_t *object;
 
-	json_object_set_new(object, "ok", json_true());
-	json_object_set_new(object, "version", json_integer(SERVER_VERSION));
+	one.count = was_there && s->has_drained && s->drain_problem.status != SL_OK;
+	object = problems_json(true, &one);
 	json_object_set_new(object, "was_there", json_boolean(was_there));
+	if (was_there)
+		json_object_set_new(object, "has_drained", json_boolean(s->has_drained));
 	return object;
 }
 
@@ -268,7 +271,7 @@ static void stop(struct server *s, struct session *session, const json_t *reques
 		return;
 	}
 	s->is_ending = s->is_ending || session->ends_control;
-	answer(s, session, stopped_json(false));
+	answer(s, session, stopped_json(s, false));
 }
 
 void requests_stopped(struct server *s)
@@ -280,7 +283,7 @@ void requests_stopped(struct server *s)
 			continue;
 		session->waits_stopped = false;
 		s->is_ending = s->is_ending || session->ends_control;
-		answer(s, session, stopped_json(true));
+		answer(s, session, stopped_json(s, true));
 		serve_line(s, session);
 	}
 }

@@ -17,6 +17,8 @@ static enum sl_status refuse(struct problem *p, const char *path, const char *ve
 
 	(void)!problem_set(p, status, "the socket can not be %s: %m", verb);
 	problem_at_file(p, path);
+	if (status == SL_E_DENIED)
+		problem_remedy(p, "run this as root, or as the user that control runs as");
 	return status;
 }
 

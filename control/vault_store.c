@@ -133,7 +133,11 @@ static enum sl_status lock_dir(struct vault *v, struct problem *ret_problem)
 		pid[0] != '\0' ? pid : "(unknown)"
 	);
 	problem_at_file(ret_problem, v->dir);
-	problem_remedy(ret_problem, "wait for that process to end, or use another vault");
+	problem_remedy(
+		ret_problem,
+		"wait for that process to end, or use another vault; if it is an appliance's "
+		"control: sealane stop"
+	);
 	return SL_E_BUSY;
 }
 
@@ -207,8 +211,13 @@ static enum sl_status open_dir(
 		problem_remedy(ret_problem, "name the directory that the job wrote its keys to");
 		return SL_E_NOT_FOUND;
 	}
-	if (make_dirs(v->dir) != 0)
-		return io_problem(ret_problem, v->dir, "the vault's directory can not be made");
+	if (make_dirs(v->dir) != 0) {
+		(void)io_problem(ret_problem, v->dir, "the vault's directory can not be made");
+		problem_remedy(
+			ret_problem, "make it for this user, or name another place for the vault"
+		);
+		return ret_problem->status;
+	}
 	return SL_OK;
 }
 

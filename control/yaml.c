@@ -478,28 +478,47 @@ static enum sl_status read_all(int fd, uint8_t *bytes, size_t capacity, size_t *
 	return SL_OK;
 }
 
+static void refuse_file(
+	const char *name,
+	enum sl_status status,
+	int error,
+	struct problems *problems
+)
+{
+	const char *remedy = "check the name and the rights of the file";
+	struct problem p;
+
+	if (error == ENOENT)
+		remedy = "check the name: it starts from the folder you are in, or from /";
+	else if (error == EACCES || error == EPERM)
+		remedy = "give this user the right to read it, or run as another user";
+	else if (error == EISDIR)
+		remedy = "name a file in that folder, not the folder itself";
+	(void)!problem_set(&p, status, "can not be read: %s", strerror(error));
+	problem_at_file(&p, name);
+	problem_remedy(&p, "%s", remedy);
+	problems_add(problems, &p);
+}
+
 enum sl_status yaml_load_file(const char *path, struct problems *problems, struct yaml **ret_yaml)
 {
 	const bool is_stdin = strcmp(path, "-") == 0;
 	const char *name = is_stdin ? "standard input" : path;
-	int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
 	uint8_t *bytes = malloc(YAML_SIZE_MAX + 1);
+	int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
 	enum sl_status status = SL_E_NOMEM;
-	struct problem p;
 	size_t size = 0;
+	int error;
 
 	if (fd < 0)
 		status = status_of_errno(errno);
 	else if (bytes != NULL)
 		status = read_all(fd, bytes, YAML_SIZE_MAX + 1, &size);
+	error = errno;
 	if (status == SL_OK) {
 		status = yaml_load_text(view_of(bytes, size), name, problems, ret_yaml);
 	} else {
-		(void)!problem_set(&p, status, "can not be read: %s", status_text(status));
-		problem_at_file(&p, name);
-		problem_remedy(
-			problems_add(problems, &p), "check the name and the rights of the file"
-		);
+		refuse_file(name, status, status == SL_E_NOMEM ? ENOMEM : error, problems);
 	}
 	free(bytes);
 	if (fd >= 0 && !is_stdin)

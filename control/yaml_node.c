@@ -110,15 +110,21 @@ struct problem *yaml_warning(
 	return add_problem(problems, node, SL_E_INVALID, true, what);
 }
 
-/** "known keys: a, b, c" */
+/** `a, b, c`; whole words, and `…` for those that there is no room for. */
 static void list_words(const char *const words[], char *ret_text, size_t size)
 {
+	static const char more[] = ", …";
 	size_t used = 0;
 
 	ret_text[0] = '\0';
-	for (; *words != NULL && used < size; words++)
+	for (; *words != NULL; words++) {
+		if (used + strlen(*words) + 2 * sizeof(more) > size) {
+			memcpy(ret_text + used, more, sizeof(more));
+			return;
+		}
 		used += (size_t
 		)snprintf(ret_text + used, size - used, "%s%s", used == 0 ? "" : ", ", *words);
+	}
 }
 
 bool yaml_check_keys(
@@ -128,7 +134,7 @@ bool yaml_check_keys(
 )
 {
 	uint32_t unknown_count = 0;
-	char known[PROBLEM_TEXT_MAX / 2];
+	char known[PROBLEM_TEXT_MAX - 20];
 
 	for (const struct yaml_node *value = node->first; value != NULL; value = value->next) {
 		bool is_known = false;

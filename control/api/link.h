@@ -25,7 +25,7 @@
 enum {
 	LINK_VERSION = 1,
 	LINK_FDS_MAX = 72,   // of one message
-	LINK_TEXT_MAX = 1000 // bytes
+	LINK_TEXT_MAX = 1300 // bytes
 };
 
 enum link_kind {
@@ -44,10 +44,12 @@ struct link_message {
 	uint32_t kind;    // enum link_kind
 	uint64_t epoch;   // HELLO: of the image at work, 0 = none; APPLY; APPLIED
 	uint32_t pid;     // HELLO
-	uint32_t status;  // APPLIED: enum sl_status
+	uint32_t status;  // APPLIED, STOPPED: enum sl_status
 	uint32_t fd_count;
 	uint32_t has_image; // HELLO: fds are journal, image, tables…; else none or the journal
-	char text[LINK_TEXT_MAX]; // APPLIED: what is wrong; NUL-terminated
+	uint32_t stream;    // APPLIED: row of the stream that is refused, from 1; 0 = none of them
+	char text
+		[LINK_TEXT_MAX]; // APPLIED, STOPPED: what is wrong, and behind a line's end what to do; NUL-terminated
 	struct settings settings; // WELCOME
 };
 

@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 static void print_applied(const char *directory, const json_t *answer)
 {
@@ -22,6 +24,19 @@ static void print_applied(const char *directory, const json_t *answer)
 		       directory,
 		       streams,
 		       streams == 1 ? "stream" : "streams");
+}
+
+/** Control may see less than who asks it: its user has other rights, its unit another file system. */
+static void explain_sight(const char *path, const json_t *answer)
+{
+	const json_t *problem = json_array_get(json_object_get(answer, "problems"), 0);
+	const char *file = json_string_value(json_object_get(problem, "file"));
+
+	if (file != NULL && strcmp(file, path) == 0 && access(path, R_OK | X_OK) == 0)
+		fputs("sealane: control can not see what this command can: as a service it has no "
+		      "/home and no /root, and a\n"
+		      "    /tmp of its own; and its user needs the right to read\n",
+		      stderr);
 }
 
 static enum exit_code apply(const char *run_directory, const char *directory)
@@ -42,8 +57,8 @@ static enum exit_code apply(const char *run_directory, const char *directory)
 		&answer,
 		&problem
 	);
-	free(path);
 	if (status != SL_OK) {
+		free(path);
 		problem_print(stderr, &problem);
 		return EXIT_ENVIRONMENT;
 	}
@@ -51,9 +66,11 @@ static enum exit_code apply(const char *run_directory, const char *directory)
 		print_applied(directory, answer);
 	} else {
 		daemon_print_problems(answer);
+		explain_sight(path, answer);
 		fputs("sealane: nothing has changed: what was at work goes on\n", stderr);
 		code = EXIT_DEFINITION;
 	}
+	free(path);
 	json_decref(answer);
 	return code;
 }

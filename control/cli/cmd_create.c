@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -175,6 +176,21 @@ static enum sl_status check_streams(const struct arguments *a, struct problems *
 	return problems->error_count == 0 ? SL_OK : SL_E_INVALID;
 }
 
+/** Root makes files for the user that the directory belongs to: control's, which could not read root's own. */
+static void give_to_owner(const char *directory, const char *file)
+{
+	struct stat about;
+
+	if (geteuid() != 0 || stat(directory, &about) != 0 || about.st_uid == 0)
+		return;
+	if (lchown(file, about.st_uid, about.st_gid) != 0)
+		fprintf(stderr,
+			"sealane: %s stays root's: give it to user %u, or control can not read "
+			"it\n",
+			file,
+			about.st_uid);
+}
+
 static enum sl_status create(
 	const struct arguments *a,
 	struct client_key *client,
@@ -191,6 +207,13 @@ static enum sl_status create(
 	snprintf(clients_file, sizeof(clients_file), "%s/clients.yaml", a->directory);
 	if (!make_client(a->name, client)
 	    || client_key_write(key_file, client, &problem) != SL_OK) {
+		if (problem.status == SL_E_EXISTS)
+			problem_remedy(
+				&problem,
+				"choose another name; for a new key of this client remove the "
+				"file, "
+				"and its line in clients.yaml"
+			);
 		problems_add(problems, &problem);
 		return problem.status;
 	}
@@ -198,6 +221,8 @@ static enum sl_status create(
 		unlink(key_file);
 		return SL_E_IO;
 	}
+	give_to_owner(a->directory, key_file);
+	give_to_owner(a->directory, clients_file);
 	printf("%s: the client's key: give it a copy, and nobody else\n", key_file);
 	// A file in another form than ours may not take a line more at its end.
 	if (definitions_load(a->directory, "/", problems, &d) != SL_OK) {

@@ -67,7 +67,8 @@ static enum exit_code fail(struct sending *s, enum sl_client_status status)
 		      stderr);
 		return EXIT_KEYS;
 	case SL_CLIENT_KEY_FILE:
-		fputs("    name a file that `sealane create client` has written\n", stderr);
+		fputs("    name a file that `sealane create client` has written, of mode 0600\n",
+		      stderr);
 		return EXIT_KEYS;
 	case SL_CLIENT_TOO_BIG:
 	case SL_CLIENT_EVENT:

@@ -15,7 +15,8 @@
 enum {
 	WIDTH_DEFAULT = 80,
 	HEIGHT_DEFAULT = 24,
-	WIDTH_MAX = 400
+	WIDTH_MAX = 400,
+	NUMBER_MAX = 3600 // of seconds, and of pictures
 };
 
 struct arguments {
@@ -46,10 +47,23 @@ static bool read_arguments(int argc, char **argv, struct arguments *a)
 	*a = (struct arguments
 	){.interval_ms = 1000, .is_tty = isatty(STDOUT_FILENO) && isatty(STDIN_FILENO)};
 	while ((option = getopt_long(argc, argv, "c:n:", options, NULL)) != -1) {
-		const long value = option == 'i' || option == 'n' ? strtol(optarg, NULL, 10) : 1;
+		const bool is_number = option == 'i' || option == 'n';
+		char *end = NULL;
+		const long value = is_number ? strtol(optarg, &end, 10) : 1;
 
-		if (option == '?' || value < 1 || value > 3600) {
+		if (option == '?') {
 			usage_error("top", "", "see `sealane help top`");
+			return false;
+		}
+		if (is_number && (value < 1 || value > NUMBER_MAX || *end != '\0')) {
+			usage_error(
+				"top",
+				"",
+				"--%s takes a number from 1 to %d, not \"%s\"",
+				option == 'i' ? "interval" : "count",
+				NUMBER_MAX,
+				optarg
+			);
 			return false;
 		}
 		if (option == 'c')
@@ -145,6 +159,8 @@ static enum exit_code show(const struct arguments *a, const char *run_directory)
 			problem_print(stderr, &problem);
 			return code;
 		}
+		if (n != 0 && !a->is_tty)
+			putchar('\n');
 		draw(status == SL_OK ? answer : NULL, &problem, a->is_tty);
 		json_decref(answer);
 	}

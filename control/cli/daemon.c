@@ -47,11 +47,11 @@ bool daemon_run_directory(const char *named, char ret_directory[static SETTINGS_
 	return true;
 }
 
-static enum sl_status lost(struct problem *p, const char *what)
+static enum sl_status lost(struct problem *p, enum sl_status status, const char *what)
 {
-	(void)!problem_set(p, SL_E_IO, "the control process %s", what);
+	(void)!problem_set(p, status, "the control process %s", what);
 	problem_remedy(p, "look at its log");
-	return SL_E_IO;
+	return status;
 }
 
 static enum sl_status send_line(int fd, json_t *request, struct problem *ret_problem)
@@ -72,12 +72,13 @@ static enum sl_status send_line(int fd, json_t *request, struct problem *ret_pro
 			sent += (size_t)n;
 	}
 	free(text);
-	return sent == size ? SL_OK : lost(ret_problem, "does not listen");
+	return sent == size ? SL_OK : lost(ret_problem, SL_E_IO, "does not listen");
 }
 
 /** @param ret_text out, freed by the caller */
 static enum sl_status read_line(
 	int fd,
+	int wait_ms,
 	char **ret_text,
 	size_t *ret_size,
 	struct problem *ret_problem
@@ -99,16 +100,16 @@ static enum sl_status read_line(
 				break;
 			text = more;
 		}
-		if (poll(&p, 1, DAEMON_WAIT_MS) == 0) {
+		if (poll(&p, 1, wait_ms) == 0) {
 			free(text);
-			return lost(ret_problem, "does not answer");
+			return lost(ret_problem, SL_E_BUSY, "does not answer");
 		}
 		n = recv(fd, text + size, capacity - size, 0);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
 			free(text);
-			return lost(ret_problem, "has ended before its answer");
+			return lost(ret_problem, SL_E_IO, "has ended before its answer");
 		}
 		size += (size_t)n;
 		if (text[size - 1] == '\n') {
@@ -121,25 +122,63 @@ static enum sl_status read_line(
 	return problem_set(ret_problem, SL_E_NOMEM, "no memory for the answer");
 }
 
-static enum sl_status exchange(
-	int fd,
+enum sl_status daemon_exchange(
+	const struct daemon *daemon,
 	json_t *request,
+	int wait_ms,
 	json_t **ret_answer,
 	struct problem *ret_problem
 )
 {
+	enum sl_status status = send_line(daemon->fd, request, ret_problem);
 	json_error_t error;
 	char *text;
 	size_t size;
 
-	SL_TRY(send_line(fd, request, ret_problem));
-	SL_TRY(read_line(fd, &text, &size, ret_problem));
+	json_decref(request);
+	if (status != SL_OK)
+		return status;
+	SL_TRY(read_line(daemon->fd, wait_ms, &text, &size, ret_problem));
 	*ret_answer = json_loadb(text, size, 0, &error);
 	free(text);
 	if (json_is_object(*ret_answer))
 		return SL_OK;
 	json_decref(*ret_answer);
 	return problem_set(ret_problem, SL_E_CORRUPT, "the answer is no JSON object");
+}
+
+enum sl_status daemon_connect(
+	const char *run_directory,
+	struct daemon *ret_daemon,
+	struct problem *ret_problem
+)
+{
+	char path[2 * SETTINGS_PATH_MAX];
+	struct ucred peer = {0};
+	socklen_t size = sizeof(peer);
+	enum sl_status status;
+
+	snprintf(path, sizeof(path), "%s/control.sock", run_directory);
+	status = unix_socket_connect(path, SOCK_STREAM, &ret_daemon->fd, ret_problem);
+	if (status == SL_E_NOT_FOUND) {
+		(void)!problem_set(ret_problem, status, "no control process runs here");
+		problem_at_file(ret_problem, path);
+		problem_remedy(
+			ret_problem,
+			"start one: sealane-control -c sealane.yaml; or name its -c FILE"
+		);
+	}
+	if (status != SL_OK)
+		return status;
+	(void)getsockopt(ret_daemon->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+	ret_daemon->pid = peer.pid;
+	return SL_OK;
+}
+
+void daemon_close(struct daemon *daemon)
+{
+	close(daemon->fd);
+	daemon->fd = -1;
 }
 
 enum sl_status daemon_ask(
@@ -149,24 +188,15 @@ enum sl_status daemon_ask(
 	struct problem *ret_problem
 )
 {
-	char path[2 * SETTINGS_PATH_MAX];
-	int fd;
-	enum sl_status status;
+	struct daemon daemon;
+	enum sl_status status = daemon_connect(run_directory, &daemon, ret_problem);
 
-	snprintf(path, sizeof(path), "%s/control.sock", run_directory);
-	status = unix_socket_connect(path, SOCK_STREAM, &fd, ret_problem);
-	if (status == SL_OK) {
-		status = exchange(fd, request, ret_answer, ret_problem);
-		close(fd);
-	} else if (status == SL_E_NOT_FOUND) {
-		(void)!problem_set(ret_problem, status, "no control process runs here");
-		problem_at_file(ret_problem, path);
-		problem_remedy(
-			ret_problem,
-			"start one: sealane-control -c sealane.yaml; or name its -c FILE"
-		);
+	if (status != SL_OK) {
+		json_decref(request);
+		return status;
 	}
-	json_decref(request);
+	status = daemon_exchange(&daemon, request, DAEMON_WAIT_MS, ret_answer, ret_problem);
+	daemon_close(&daemon);
 	return status;
 }
 

@@ -122,13 +122,16 @@ static const char top[] =
 static const char stop[] =
 	"\n"
 	"  The dataplane takes no more events, writes what it has, and ends; nothing is lost. The "
-	"command returns when it\n"
-	"  is done.\n"
+	"command returns when the\n"
+	"  processes have ended: vault, files and sockets are free.\n"
 	"\n"
 	"  --dataplane        the dataplane only\n"
 	"  --all              the dataplane, then control (default)\n"
+	"  --timeout S        say who has not ended after so many seconds, exit code 1 (default: "
+	"60)\n"
 	"  -c FILE            the appliance's configuration (default: $SEALANE_CONFIG, or "
 	"/etc/sealane/sealane.yaml)\n";
+
 static const char send[] =
 	"\n"
 	"  FILE is NDJSON, one event a line, compressed or not; - is standard input. Events go as "

@@ -32,6 +32,9 @@ static const char lesson[] =
 	"    3. write job.yaml: what comes in, what goes out            sealane batch run "
 	"job.yaml\n"
 	"\n"
+	"With events from the wire: sealane-control and sealane-dataplane; begin with "
+	"docs/guides/appliance.md.\n"
+	"\n"
 	"Commands (sealane help VERB tells more):\n";
 
 enum exit_code usage_error(const char *verb, const char *noun, const char *format, ...)

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <string.h>
 
 enum {
@@ -177,6 +178,16 @@ static void put_workers(struct page *p, const json_t *status)
 	}
 }
 
+/** A latency, or - when none was measured. */
+static const char *write_latency(const json_t *latency, const char *key, char *to, size_t size)
+{
+	if (number(latency, "count") == 0) {
+		snprintf(to, size, "-");
+		return to;
+	}
+	return overview_ns((double)number(latency, key), to, size);
+}
+
 /** Recent percentiles when something came lately, else those since the start. */
 static void put_stream(struct page *p, const json_t *stream)
 {
@@ -195,10 +206,21 @@ static void put_stream(struct page *p, const json_t *stream)
 	    overview_count(rate(stream, "delivered"), f[1], sizeof(f[1])),
 	    overview_count(rate(stream, "events_dead"), f[2], sizeof(f[2])),
 	    overview_count(rate(stream, "drops"), f[3], sizeof(f[3])),
-	    overview_ns((double)number(latency, "p50"), f[4], sizeof(f[4])),
-	    overview_ns((double)number(latency, "p99"), f[5], sizeof(f[5])),
-	    overview_ns((double)number(latency, "p999"), f[6], sizeof(f[6])),
+	    write_latency(latency, "p50", f[4], sizeof(f[4])),
+	    write_latency(latency, "p99", f[5], sizeof(f[5])),
+	    write_latency(latency, "p999", f[6], sizeof(f[6])),
 	    json_is_true(json_object_get(sink, "is_down")) ? "DOWN" : "");
+}
+
+/** A screen of 80 columns has room for the line. */
+static void put_sink(struct page *p, const json_t *stream)
+{
+	const json_t *sink = json_object_get(stream, "sink");
+
+	if (json_is_true(json_object_get(sink, "is_down")))
+		put(p,
+		    "%.15s: a sink is down, its events wait; the dataplane's log says why",
+		    text(stream, "stream"));
 }
 
 static void put_totals(struct page *p, const json_t *stream)
@@ -219,7 +241,8 @@ static void put_totals(struct page *p, const json_t *stream)
 	    overview_count((double)number(stream, "keys"), f[6], sizeof(f[6])));
 }
 
-static void put_drops(struct page *p, const char *name, const json_t *object)
+/** @param is_first the line has its heading before it */
+static bool put_drops(struct page *p, const char *name, const json_t *object, bool is_first)
 {
 	static const char *const kinds[] = {"event_drops", "frame_drops"};
 	char line[LINE_SIZE] = "";
@@ -243,14 +266,21 @@ static void put_drops(struct page *p, const char *name, const json_t *object)
 				);
 		}
 	}
-	if (size != 0)
-		put(p, "%-15.15s %s", name, line);
+	if (size == 0)
+		return false;
+	if (is_first) {
+		put(p, "%s", "");
+		put(p, "dropped and dead, by reason");
+	}
+	put(p, "%-15.15s %s", name, line);
+	return true;
 }
 
 static void put_streams(struct page *p, const json_t *status)
 {
 	const json_t *streams = json_object_get(status, "streams");
 	const json_t *stream;
+	bool is_first = true;
 	size_t i;
 
 	put(p, "%s", "");
@@ -261,19 +291,22 @@ static void put_streams(struct page *p, const json_t *status)
 	}
 	if (json_array_size(streams) == 0)
 		put(p, "(none: sealane apply -f DIR)");
+	json_array_foreach(streams, i, stream)
+	{
+		put_sink(p, stream);
+	}
 	put(p, "%s", "");
 	put(p, "since the start       in  sealed derived    dead delivrd waiting    keys");
 	json_array_foreach(streams, i, stream)
 	{
 		put_totals(p, stream);
 	}
-	put(p, "%s", "");
-	put(p, "dropped and dead, by reason");
 	json_array_foreach(streams, i, stream)
 	{
-		put_drops(p, text(stream, "stream"), stream);
+		if (put_drops(p, text(stream, "stream"), stream, is_first))
+			is_first = false;
 	}
-	put_drops(p, "(no stream)", json_object_get(status, "other"));
+	(void)put_drops(p, "(no stream)", json_object_get(status, "other"), is_first);
 }
 
 uint32_t overview_print(FILE *out, const struct overview *overview)

@@ -156,8 +156,14 @@ static enum sl_status bind_worker(
 	e->lane[worker] = calloc(e->stream_count + 1, sizeof(*e->lane[worker]));
 	if (e->lane[worker] == NULL)
 		return problem_set(ret_problem, SL_E_NOMEM, "no memory for a policy");
-	for (uint16_t s = 0; s < e->stream_count; s++)
-		SL_TRY(bind_lane(e, setup, worker, s, ret_problem));
+	for (uint16_t s = 0; s < e->stream_count; s++) {
+		enum sl_status status = bind_lane(e, setup, worker, s, ret_problem);
+
+		if (status != SL_OK) {
+			ret_problem->row = s + 1u;
+			return status;
+		}
+	}
 	return SL_OK;
 }
 

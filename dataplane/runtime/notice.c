@@ -16,8 +16,10 @@ void notice(const char *format, ...)
 
 void notice_problem(const char *about, const struct problem *problem)
 {
-	notice("%s: %s%s%s",
+	notice("%s: %s%s%s%s%s",
 	       about,
+	       problem->file,
+	       problem->file[0] != '\0' ? ": " : "",
 	       problem->what,
 	       problem->remedy[0] != '\0' ? ": " : "",
 	       problem->remedy);

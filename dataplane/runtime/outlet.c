@@ -1,5 +1,6 @@
 #include "dataplane/runtime/outlet.h"
 
+#include "dataplane/runtime/notice.h"
 #include "dataplane/runtime/tally.h"
 #include "io/base/clock.h"
 
@@ -257,11 +258,22 @@ bool outlet_is_empty(const struct outlet *o)
 void outlet_count(struct outlet *o)
 {
 	bool is_down = !o->is_open;
+	char problem[sizeof((struct sink_stats){0}.last_problem)] = "";
 	struct sink_stats stats;
 
 	for (uint32_t n = 0; n < o->sink_count && o->is_open; n++) {
 		sink_stats(&o->sink[n], &stats);
+		if (stats.is_down && !is_down)
+			memcpy(problem, stats.last_problem, sizeof(problem));
 		is_down |= stats.is_down;
+	}
+	// Of a sink that can not be opened the opening has said why.
+	if (o->is_open && is_down != o->is_told_down) {
+		if (is_down)
+			notice("%s: a sink is down, its events wait: %s", o->name, problem);
+		else
+			notice("%s: all sinks work again", o->name);
+		o->is_told_down = is_down;
 	}
 	atomic_store_explicit(&o->counts->is_down, is_down, memory_order_relaxed);
 	atomic_store_explicit(&o->counts->rows_waiting, o->rows_waiting, memory_order_relaxed);

@@ -22,6 +22,7 @@ struct ticket_list {
 struct outlet {
 	uint8_t id[16];
 	char name[PLANE_NAME_MAX + 1];
+	uint32_t row;         // from 1, of the stream in the image that it was made for
 	bool is_acknowledged; // its datagrams are sealed: they are acknowledged when they are stored
 	struct view definition; // owned: the stream's id, and every sink as the image tells it
 	uint32_t sink_count;
@@ -29,6 +30,7 @@ struct outlet {
 	struct mark_entry mark[PARCEL_ROOMS_MAX]; // as of the last consistent sync
 	bool has_marks;                           // not yet confirmed to the sinks
 	bool is_open;
+	bool is_told_down; // the log says that a sink of it is down
 	bool is_ready;     // its first marks are in the checkpoint: parcels may be offered
 	uint64_t retry_ns; // when to try again to open
 

@@ -90,6 +90,7 @@ enum sl_status outlet_new(const struct outlet_setup *setup, struct outlet **ret_
 	}
 	memcpy(o->id, row->id, sizeof(o->id));
 	snprintf(o->name, sizeof(o->name), "%.*s", (int)name.size, (const char *)name.bytes);
+	o->row = setup->stream + 1;
 	o->is_acknowledged = row->mode == PLANE_SEALED;
 	o->sink_count = row->sinks.count;
 	for (uint32_t n = 0; n < o->sink_count; n++) {
@@ -235,6 +236,7 @@ enum sl_status outlet_open(struct outlet *o, const struct marks *marks, struct p
 		if (status != SL_OK) {
 			for (uint32_t m = 0; m < n; m++)
 				sink_close(&o->sink[m]);
+			ret_problem->row = o->row;
 			return status;
 		}
 	}

@@ -184,16 +184,30 @@ static enum sl_status apply_source(
 	return status;
 }
 
+/** What went wrong, for control and whoever asked it. */
+static void tell(struct link_message *m, const struct problem *problem)
+{
+	m->status = problem->status;
+	m->stream = (uint32_t)problem->row;
+	snprintf(
+		m->text,
+		sizeof(m->text),
+		"%s%s%s\n%s",
+		problem->file,
+		problem->file[0] != '\0' ? ": " : "",
+		problem->what,
+		problem->remedy
+	);
+}
+
 static void apply(struct plane *p, const struct link_message *m, const int fds[])
 {
 	uint64_t arrived_ns = clock_monotonic_ns();
 	struct link_message answer = {.kind = LINK_APPLIED, .epoch = m->epoch};
 	struct problem problem = {0};
-	enum sl_status status = apply_source(p, m, fds, arrived_ns, &problem);
 
-	answer.status = status;
-	if (status != SL_OK) {
-		snprintf(answer.text, sizeof(answer.text), "%s", problem.what);
+	if (apply_source(p, m, fds, arrived_ns, &problem) != SL_OK) {
+		tell(&answer, &problem);
 		notice_problem("policy refused", &problem);
 	} else {
 		notice("policy %llu is in force after %llu us",
@@ -295,18 +309,26 @@ static enum sl_status drain(struct plane *p, struct problem *ret_problem)
 		notice("draining");
 		lost = runtime_stop(p->runtime, DRAIN_MS);
 	}
+	if (lost != 0) {
+		(void)!problem_set(
+			ret_problem,
+			SL_E_TRUNCATED,
+			"%llu events were not delivered within %d s",
+			(unsigned long long)lost,
+			DRAIN_MS / 1000
+		);
+		problem_remedy(
+			ret_problem,
+			"senders of sealed datagrams send them again; look at its log for the sink"
+		);
+		tell(&stopped, ret_problem);
+	}
 	if (p->socket >= 0)
 		(void)!link_send(p->socket, &stopped, NULL, 0);
-	if (lost == 0) {
-		notice("drained");
-		return SL_OK;
-	}
-	return problem_set(
-		ret_problem,
-		SL_E_TRUNCATED,
-		"%llu events were not delivered: senders of sealed datagrams send them again",
-		(unsigned long long)lost
-	);
+	if (lost != 0)
+		return ret_problem->status;
+	notice("drained");
+	return SL_OK;
 }
 
 enum sl_status plane_run(const struct plane_options *options, struct problem *ret_problem)

@@ -16,9 +16,9 @@ enum {
 /** What a person must know of one failure: where, what, and what to do about it. */
 struct problem {
 	enum sl_status status;
-	uint32_t line;                 // from 1; 0 = the file as a whole
-	uint32_t column;               // from 1, in bytes; 0 = the line as a whole
-	uint64_t row;                  // record of a data file, from 1; 0 = none
+	uint32_t line;   // from 1; 0 = the file as a whole
+	uint32_t column; // from 1, in bytes; 0 = the line as a whole
+	uint64_t row;    // record of a data file, or stream of a plane, from 1; 0 = none
 	char file[PROBLEM_FILE_MAX];   // "" = no file
 	char what[PROBLEM_TEXT_MAX];   // one sentence, no full stop
 	char remedy[PROBLEM_TEXT_MAX]; // one imperative sentence, or ""

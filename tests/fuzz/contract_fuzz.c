@@ -1,5 +1,6 @@
 #include "control/contract_explain.h"
-// Targets: yaml_load_text, purposes_load_text, contract_load_text, policy_compile, contract_explain
+#include "dataplane/pipeline/policy.h"
+// Targets: yaml_load_text, purposes_load_text, contract_load_text, policy_compile, contract_explain, policy_bind
 
 #include <stdlib.h>
 
@@ -12,6 +13,18 @@ static void check_problems(struct problems *problems)
 		if (problems->items[i].what[0] == '\0' || problems->items[i].status == SL_OK)
 			abort();
 	problems_done(problems);
+}
+
+/** What control lets through, no dataplane refuses. */
+static void bind(const struct policy_image *image)
+{
+	struct policy *policy;
+	struct problem problem;
+
+	if (policy_bind(image, &policy, &problem) == SL_OK)
+		policy_unbind(policy);
+	else if (problem.status != SL_E_NOMEM)
+		abort();
 }
 
 static void compile(const struct contract *contract)
@@ -31,6 +44,8 @@ static void compile(const struct contract *contract)
 	// What policy_compile makes must please policy_image_check, whatever the contract is.
 	if ((status == SL_OK) != (problems.error_count == 0) || status == SL_E_CORRUPT)
 		abort();
+	if (status == SL_OK)
+		bind(image);
 	if (out != NULL) {
 		contract_explain(out, contract, NULL, views, 1);
 		fclose(out);

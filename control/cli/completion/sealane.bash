@@ -19,7 +19,7 @@ _sealane() {
 	apply) nouns="" options="-c -f" ;;
 	status) nouns="" options="-c -o" ;;
 	top) nouns="" options="--count --interval -c" ;;
-	stop) nouns="" options="--all --dataplane -c" ;;
+	stop) nouns="" options="--all --dataplane --timeout -c" ;;
 	send) nouns="" options="--datagram-bytes --key --quiet --stream --timeout --to" ;;
 	help) nouns="" options="" ;;
 	version) nouns="" options="" ;;
