@@ -29,13 +29,19 @@ static enum sl_status ask(
 		close(fd);
 	if (failure == 0)
 		return SL_OK;
-	return problem_set(
+	(void)!problem_set(
 		ret_problem,
 		failure == ENODEV ? SL_E_NOT_FOUND : status_of_errno(failure),
-		"interface \"%s\": %s",
+		"port: interface \"%s\": %s",
 		name,
 		strerror(failure)
 	);
+	if (failure == ENODEV)
+		problem_remedy(
+			ret_problem,
+			"name one of `ip link` as device in sealane.yaml, or set it up first"
+		);
+	return ret_problem->status;
 }
 
 enum sl_status interface_mtu(const char *name, uint32_t *ret_mtu, struct problem *ret_problem)
