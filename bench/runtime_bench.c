@@ -236,6 +236,7 @@ int main(int argc, char **argv)
 	settings.worker_core[1] = 1;
 	settings.egress_core = last;
 	settings.parcels = 64;
+	settings.idle_us_max = 2000; // a worker that rests disturbs nobody
 	settings.frames = 2 * WAVE_FRAMES + 4095;
 	settings.use_huge_pages = 1;
 	rig = plane_rig_new_with(&settings, 2 * users);
