@@ -7,9 +7,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/** Records behind this one may still be written anew. */
+static uint64_t replay_end(const struct sink_spool *s)
+{
+	return s->log.is_broken || s->is_rewinding ? s->log.synced.sequence : s->log.tail.sequence;
+}
+
 bool spool_is_through(const struct sink_spool *s)
 {
-	return !s->has_read && s->next.sequence == s->log.tail.sequence;
+	return !s->has_read && s->next.sequence == replay_end(s);
 }
 
 /** What lies behind a record that can not go on may not overtake it. */
@@ -88,12 +94,6 @@ void spool_replay_again(struct sink_spool *s)
 {
 	s->next = s->log.head;
 	s->has_read = false;
-}
-
-/** Records behind this one may still be written anew. */
-static uint64_t replay_end(const struct sink_spool *s)
-{
-	return s->log.is_broken || s->is_rewinding ? s->log.synced.sequence : s->log.tail.sequence;
 }
 
 void spool_replay(struct sink_spool *s)
