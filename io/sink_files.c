@@ -209,7 +209,7 @@ static void take_options(struct files *f, const struct sink_files_options *o)
 
 static enum sl_status open_directory(struct files *f, struct problem *ret_problem)
 {
-	int error = directory_make(f->directory);
+	int error = directory_make(f->directory, 0755);
 
 	if (error == 0) {
 		f->directory_fd = open(f->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
