@@ -170,6 +170,8 @@ static enum sl_status find_state(
 	c->end = found.end;
 	c->sequence = found.sequence;
 	c->is_long = size > found.end;
+	if (found.state.size != 0)
+		checkpoint_mask((uint8_t *)found.state.bytes, found.state.size, found.sequence);
 	*ret_state = found.state;
 	return SL_OK;
 }
@@ -234,6 +236,9 @@ static int append(struct checkpoint *c, size_t size, bool is_synced)
 		error = io_fault_of(IO_STEP_CUT);
 		if (error == 0 && ftruncate(c->fd, (off_t)c->end) != 0)
 			error = errno;
+		// Or a crash may leave a mixture of what was there and what is written now.
+		if (error == 0 && is_synced)
+			error = sync_fd(c->fd);
 		if (error != 0)
 			return error;
 	}
