@@ -97,9 +97,11 @@ static bool sync_outlets(struct egress *e)
 		if (!o->has_marks)
 			continue;
 		is_new = true;
+		pthread_mutex_lock(&e->list_lock);
 		for (uint32_t n = 0; n < o->sink_count; n++)
 			if (marks_set(&e->marks, &o->mark[n]) != SL_OK)
 				notice("no memory for the mark of a sink of stream %s", o->name);
+		pthread_mutex_unlock(&e->list_lock);
 	}
 	return is_new;
 }
