@@ -16,11 +16,12 @@ enum {
 	NODES_MAX = 4096,
 	ENTRIES_MAX = 256, // of a directory
 	BLOCK = 512,
+	NAME_SIZE = 256,
 	PATH_SIZE = 600
 };
 
 struct entry {
-	char name[256];
+	char name[NAME_SIZE];
 	uint64_t inode;
 };
 
@@ -116,7 +117,7 @@ static void note_all(const char *path)
 	for (uint32_t i = 0; i < l->count; i++) {
 		char below[PATH_SIZE];
 
-		snprintf(below, sizeof(below), "%s/%s", path, l->entries[i].name);
+		snprintf(below, sizeof(below), "%.300s/%.255s", path, l->entries[i].name);
 		note_all(below);
 	}
 	free(l);
@@ -187,7 +188,7 @@ static bool find_path(const char *directory, uint64_t inode, char ret_path[stati
 		char below[PATH_SIZE];
 		struct stat st;
 
-		snprintf(below, sizeof(below), "%.300s/%s", directory, l->entries[i].name);
+		snprintf(below, sizeof(below), "%.300s/%.255s", directory, l->entries[i].name);
 		is_found = l->entries[i].inode == inode;
 		if (is_found)
 			memcpy(ret_path, below, PATH_SIZE);
@@ -206,7 +207,7 @@ static void survive_directory(const char *path, const struct listing *l, uint64_
 	for (uint32_t i = 0; i < l->count; i++) {
 		char below[PATH_SIZE];
 
-		snprintf(below, sizeof(below), "%s/%s", path, l->entries[i].name);
+		snprintf(below, sizeof(below), "%.300s/%.255s", path, l->entries[i].name);
 		survive(below, l->entries[i].inode, random);
 	}
 }
@@ -251,7 +252,7 @@ static void wipe(const char *path)
 		char below[PATH_SIZE];
 		struct stat st;
 
-		snprintf(below, sizeof(below), "%s/%s", path, l->entries[i].name);
+		snprintf(below, sizeof(below), "%.300s/%.255s", path, l->entries[i].name);
 		if (lstat(below, &st) == 0 && S_ISDIR(st.st_mode)) {
 			wipe(below);
 			rmdir(below);
