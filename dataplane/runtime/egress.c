@@ -65,7 +65,8 @@ static void set_credit(struct egress *e)
 	uint32_t parcels = e->setup.settings->parcels * e->setup.settings->worker_count;
 
 	for (struct outlet *o = e->outlets; o != NULL; o = o->next)
-		if (o->is_acknowledged && o->queued > parcels - parcels / CREDIT_PART)
+		if (o->is_acknowledged
+		    && o->queued + o->in_flight > parcels - parcels / CREDIT_PART)
 			credit = 0;
 	if (credit == e->credit)
 		return;
