@@ -260,7 +260,7 @@ static int append(struct checkpoint *c, size_t size, bool is_synced)
 static int write_anew(struct checkpoint *c, size_t size)
 {
 	int fd = -1;
-	int error = open_locked(c->path_new, O_TRUNC, &fd);
+	int error = open_locked(c->path_new, O_TRUNC | O_NOFOLLOW, &fd);
 
 	if (error == 0)
 		error = write_all(fd, c->bytes, size, 0);

@@ -60,7 +60,7 @@ static enum sl_status open_next(struct sink_spool *s)
 		return SL_OK;
 	spool_replay_close(s);
 	spool_name_write(name, s->next.segment);
-	s->read_fd = openat(s->log.directory_fd, name, O_RDONLY | O_CLOEXEC);
+	s->read_fd = openat(s->log.directory_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	s->read_segment = s->next.segment;
 	return s->read_fd < 0 ? SL_E_IO : SL_OK;
 }
