@@ -74,13 +74,20 @@ static int open_directory(struct checkpoint *c)
 static int open_locked(const char *path, int flags, int *ret_fd)
 {
 	int error = io_fault_of(IO_STEP_MAKE);
+	struct stat held;
+	struct stat named;
 
 	if (error != 0)
 		return error;
 	*ret_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | flags, 0600);
 	if (*ret_fd < 0)
 		return errno;
-	return flock(*ret_fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+	if (flock(*ret_fd, LOCK_EX | LOCK_NB) != 0 || fstat(*ret_fd, &held) != 0)
+		return errno;
+	// Its holder may have put another file in its place meanwhile, and let go of this one.
+	return stat(path, &named) == 0 && named.st_ino == held.st_ino && named.st_dev == held.st_dev
+		? 0
+		: EWOULDBLOCK;
 }
 
 static int sync_fd(int fd)

@@ -252,6 +252,35 @@ static void refuses(void)
 	unlink(path());
 }
 
+/** Who holds it writes it anew again and again; who comes never gets in, not by the file of before either. */
+static void is_held_through_being_written_anew(void)
+{
+	static uint8_t bytes[200000];
+	struct checkpoint *c;
+	struct view state;
+	struct problem p;
+	int status;
+	pid_t child;
+
+	CHECK_FATAL(checkpoint_open(path(), &c, &state, &p) == SL_OK);
+	child = fork();
+	CHECK_FATAL(child >= 0);
+	if (child == 0) {
+		int entered = 0;
+		struct checkpoint *other;
+
+		checkpoint_close(c); // the parent's lock stays: it has the file open too
+		for (int i = 0; i < 40000; i++)
+			entered += checkpoint_open(path(), &other, &state, &p) != SL_E_BUSY;
+		_exit(entered == 0 ? 0 : 1);
+	}
+	while (waitpid(child, &status, WNOHANG) == 0)
+		CHECK_EQUAL(checkpoint_put(c, view_of(bytes, sizeof(bytes)), false, &p), SL_OK);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	checkpoint_close(c);
+	scratch_empty(scratch_directory());
+}
+
 static uint64_t fail_at;
 static uint64_t steps;
 
@@ -332,6 +361,7 @@ static const struct check_test tests[] = {
 	{"finds missing and moved records", finds_missing_and_moved_records},
 	{"is written anew when it has grown", is_written_anew_when_it_has_grown},
 	{"refuses what it must", refuses},
+	{"is held through being written anew", is_held_through_being_written_anew},
 	{"survives each failing step", survives_each_failing_step},
 	{"reads no further than its end", reads_no_further_than_its_end},
 };
