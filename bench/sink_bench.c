@@ -1,8 +1,6 @@
+#include "bench/sink_drive.h"
 #include "io/base/clock.h"
-#include "io/checkpoint.h"
-#include "io/sink.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,75 +10,17 @@
 
 // Rates of sinks, driven as an egress thread does, beside what the disk does by itself in the same run:
 //
-//      sink_bench [MB] [directory]...      default 1024 MB in /dev/shm and /tmp
+//      sink_bench [MB] [directory]...                  default 1024 MB in /dev/shm and /tmp
+//      sink_bench pairs [MB] [rounds] [directory]...   files alone and behind a spool in turns (sink_pairs.c)
 //
-// Parcels of 256 KiB; a commit (sync, mark, checkpoint, confirm) every COMMIT_BYTES. Each row is run in
-// turn with the others, ROUNDS times; the best and the median are
-// printed with the median processor time, and for pairs the median of their ratios.
+// Each row is run in turn with the others, ROUNDS times; the best and the median are printed with the median processor
+// time, and for pairs the median of their ratios.
 
 enum {
-	ROUNDS = 5,
-	PARCEL_SIZE = 256 << 10,
-	PARCELS = 64, // with the sink at most
-	COMMIT_BYTES = 8 << 20,
-	SINKS_MAX = 3,
-	PATH_SIZE = 300
+	ROUNDS = 5
 };
 
-static uint8_t parcels[PARCELS][PARCEL_SIZE];
-static bool is_held[SINKS_MAX][PARCELS];
 static uint64_t size_wanted; // bytes of a run, all sinks together
-static char base[PATH_SIZE];
-
-static void stop(const char *what)
-{
-	fprintf(stderr, "sink_bench: %s\n", what);
-	exit(EXIT_FAILURE);
-}
-
-static void stop_at(const struct problem *p)
-{
-	problem_print(stderr, p);
-	exit(EXIT_FAILURE);
-}
-
-/** Lines of some 400 bytes, of which zstd finds as much to save as of sealed events. */
-static void fill_parcels(void)
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	uint64_t random = 1;
-
-	for (size_t i = 0; i < PARCELS; i++)
-		for (size_t at = 0; at < PARCEL_SIZE; at++) {
-			random = random * 6364136223846793005u + 1442695040888963407u;
-			parcels[i][at] = at % 400 == 399 ? '\n'
-				: at % 400 < 200
-				? (uint8_t) "{\"channel\":\"#en.wikipedia\",\"page\":\""[at % 36]
-				: (uint8_t)digits[random >> 58];
-		}
-}
-
-static void take_report(void *self, uint64_t tag, enum sl_status status)
-{
-	bool *held = self;
-
-	if (status != SL_OK)
-		stop("a parcel failed");
-	held[tag] = false;
-}
-
-static void empty(const char *directory)
-{
-	DIR *d = opendir(directory);
-
-	for (struct dirent *e = d == NULL ? NULL : readdir(d); e != NULL; e = readdir(d))
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			unlinkat(dirfd(d), e->d_name, 0);
-	if (d != NULL)
-		closedir(d);
-	rmdir(directory);
-}
 
 /** A sink that is down, then up: what the spool keeps, and gives again. */
 static bool is_shut;
@@ -128,137 +68,16 @@ static const struct sink_ops shut_ops = {
 	.close = shut_close,
 };
 
-struct way {
-	const char *what;
-	int sinks; // of files, one beside the other; 0 = the null sink
-	bool is_zstd;
-	bool has_spool;
-	bool is_overlapped;
-	enum sink_sync_rule sync_rule;
-};
-
-static void path_of(char ret_path[static PATH_SIZE], const char *name, int number)
-{
-	snprintf(ret_path, PATH_SIZE, "%.240s/sink_bench.%d.%s%d", base, getpid(), name, number);
-}
-
-static struct sink open_sink(const struct way *way, int number)
-{
-	char directory[PATH_SIZE];
-	char spool_directory[PATH_SIZE];
-	struct sink_files_options files = {
-		.directory = directory,
-		.prefix = "bench",
-		.is_zstd = way->is_zstd,
-		.sync_rule = way->sync_rule,
-	};
-	struct sink_spool_options spool_options = {
-		.directory = spool_directory,
-		.sync_rule = way->sync_rule,
-	};
-	sink_report_fn *report = take_report;
-	struct sink_spool *spool = NULL;
-	void *self = is_held[number];
-	struct sink sink = {0};
-	struct problem p;
-
-	path_of(directory, "files", number);
-	path_of(spool_directory, "spool", number);
-	if (way->has_spool && sink_spool_new(&spool_options, report, self, &spool, &p) != SL_OK)
-		stop_at(&p);
-	if (spool != NULL)
-		report = sink_spool_report(spool, &self);
-	if (way->sinks == 0) {
-		if (sink_null_open(report, self, &sink) != SL_OK)
-			stop("no memory");
-	} else if (sink_files_open(&files, report, self, &sink, &p) != SL_OK) {
-		stop_at(&p);
-	}
-	return spool == NULL ? sink : sink_spool_before(spool, sink);
-}
-
-static void commit(
-	const struct way *way,
-	const struct sink sinks[],
-	int count,
-	struct checkpoint *checkpoint
-)
-{
-	static uint8_t state[SINKS_MAX * SINK_MARK_MAX];
-	size_t size = 0;
-	struct problem p;
-
-	for (int i = 0; i < count && way->is_overlapped; i++)
-		sink_sync_begin(&sinks[i]);
-	for (int i = 0; i < count; i++)
-		if (sink_sync(&sinks[i], &p) != SL_OK)
-			stop_at(&p);
-	for (int i = 0; i < count; i++)
-		size += sink_mark(&sinks[i], state + size);
-	if (checkpoint_put(checkpoint, view_of(state, size), way->sync_rule == SINK_SYNC_ALWAYS, &p)
-	    != SL_OK)
-		stop_at(&p);
-	for (int i = 0; i < count; i++)
-		sink_confirm(&sinks[i]);
-}
-
-static void offer_next(const struct sink *sink, int number, size_t *at)
-{
-	struct sink_parcel parcel = {
-		.bytes = view_of(parcels[*at % PARCELS], PARCEL_SIZE),
-		.rows = PARCEL_SIZE / 400,
-		.tag = *at % PARCELS,
-	};
-
-	while (is_held[number][parcel.tag])
-		sink_poll(sink);
-	is_held[number][parcel.tag] = true;
-	while (sink_offer(sink, &parcel) == SL_E_FULL)
-		sink_poll(sink);
-	++*at;
-}
-
 /** @return seconds */
 static double run_sinks(const struct way *way)
 {
-	int count = way->sinks == 0 ? 1 : way->sinks;
-	size_t at[SINKS_MAX] = {0};
-	struct sink sinks[SINKS_MAX];
-	struct checkpoint *checkpoint;
-	char path[PATH_SIZE];
-	struct view state;
-	struct problem p;
-	uint64_t done = 0;
-	uint64_t start_ns;
+	struct drive d;
+	double s;
 
-	path_of(path, "checkpoint", 0);
-	for (int i = 0; i < count; i++)
-		sinks[i] = open_sink(way, i);
-	if (checkpoint_open(path, &checkpoint, &state, &p) != SL_OK)
-		stop_at(&p);
-	start_ns = clock_monotonic_ns();
-	while (done < size_wanted) {
-		for (uint64_t size = 0; size < COMMIT_BYTES; size += PARCEL_SIZE)
-			offer_next(
-				&sinks[(done + size) / PARCEL_SIZE % (uint64_t)count],
-				(int)((done + size) / PARCEL_SIZE % (uint64_t)count),
-				&at[(done + size) / PARCEL_SIZE % (uint64_t)count]
-			);
-		done += COMMIT_BYTES;
-		commit(way, sinks, count, checkpoint);
-	}
-	start_ns = clock_monotonic_ns() - start_ns;
-	for (int i = 0; i < count; i++) {
-		sink_close(&sinks[i]);
-		path_of(path, "files", i);
-		empty(path);
-		path_of(path, "spool", i);
-		empty(path);
-	}
-	checkpoint_close(checkpoint);
-	path_of(path, "checkpoint", 0);
-	unlink(path);
-	return (double)start_ns / 1e9;
+	open_drive(way, 0, &d);
+	s = run_drive(&d, size_wanted);
+	close_drive(&d);
+	return s;
 }
 
 /** What the disk does: the same bytes, written and synced as often, by the plainest loop. */
@@ -439,10 +258,12 @@ static void measure(const char *directory)
 
 int main(int argc, char **argv)
 {
+	fill_parcels();
+	if (argc > 1 && strcmp(argv[1], "pairs") == 0)
+		return run_pairs(argc, argv);
 	size_wanted = (argc > 1 ? strtoull(argv[1], NULL, 10) : 1024) << 20;
 	if (size_wanted == 0)
 		stop("usage: sink_bench [MB] [directory]...");
-	fill_parcels();
 	if (argc <= 2) {
 		measure("/dev/shm");
 		measure("/tmp");

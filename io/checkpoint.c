@@ -74,13 +74,20 @@ static int open_directory(struct checkpoint *c)
 static int open_locked(const char *path, int flags, int *ret_fd)
 {
 	int error = io_fault_of(IO_STEP_MAKE);
+	struct stat held;
+	struct stat named;
 
 	if (error != 0)
 		return error;
 	*ret_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | flags, 0600);
 	if (*ret_fd < 0)
 		return errno;
-	return flock(*ret_fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+	if (flock(*ret_fd, LOCK_EX | LOCK_NB) != 0 || fstat(*ret_fd, &held) != 0)
+		return errno;
+	// Its holder may have put another file in its place meanwhile, and let go of this one.
+	return stat(path, &named) == 0 && named.st_ino == held.st_ino && named.st_dev == held.st_dev
+		? 0
+		: EWOULDBLOCK;
 }
 
 static int sync_fd(int fd)
@@ -170,6 +177,8 @@ static enum sl_status find_state(
 	c->end = found.end;
 	c->sequence = found.sequence;
 	c->is_long = size > found.end;
+	if (found.state.size != 0)
+		checkpoint_mask((uint8_t *)found.state.bytes, found.state.size, found.sequence);
 	*ret_state = found.state;
 	return SL_OK;
 }
@@ -234,6 +243,9 @@ static int append(struct checkpoint *c, size_t size, bool is_synced)
 		error = io_fault_of(IO_STEP_CUT);
 		if (error == 0 && ftruncate(c->fd, (off_t)c->end) != 0)
 			error = errno;
+		// Or a crash may leave a mixture of what was there and what is written now.
+		if (error == 0 && is_synced)
+			error = sync_fd(c->fd);
 		if (error != 0)
 			return error;
 	}
@@ -255,7 +267,7 @@ static int append(struct checkpoint *c, size_t size, bool is_synced)
 static int write_anew(struct checkpoint *c, size_t size)
 {
 	int fd = -1;
-	int error = open_locked(c->path_new, O_TRUNC, &fd);
+	int error = open_locked(c->path_new, O_TRUNC | O_NOFOLLOW, &fd);
 
 	if (error == 0)
 		error = write_all(fd, c->bytes, size, 0);

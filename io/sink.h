@@ -156,6 +156,9 @@ static inline void sink_close(struct sink *sink)
 	*sink = (struct sink){0};
 }
 
+/** Does a mark tell of nothing but published files: nothing is in work, or in a spool? */
+bool sink_mark_is_over(struct view mark);
+
 /** Counts and forgets: for measuring. */
 enum sl_status sink_null_open(sink_report_fn *report, void *self, struct sink *ret_sink);
 
@@ -237,5 +240,11 @@ sink_report_fn *sink_spool_report(struct sink_spool *spool, void **ret_self);
 struct view sink_spool_inner_mark(const struct sink_spool *spool);
 /** Put it in front of inner, which it owns from then on. */
 struct sink sink_spool_before(struct sink_spool *spool, struct sink inner);
+/**
+ * A sink is to go on without the spool that it had: what a mark says of the sink alone.
+ *
+ * Outcomes  SL_OK (also a mark that is not a spool's); SL_E_BUSY (the spool holds events), SL_E_CORRUPT
+ */
+enum sl_status sink_spool_left(struct view mark, struct view *ret_inner_mark);
 /** When there is no inner sink to be put in front of. NULL is fine. */
 void sink_spool_free(struct sink_spool *spool);

@@ -1,7 +1,6 @@
 #include "io/sink_files.h"
 
 #include "io/base/clock.h"
-#include "io/directory.h"
 #include "io/file_problem.h"
 
 #include <errno.h>
@@ -209,12 +208,8 @@ static void take_options(struct files *f, const struct sink_files_options *o)
 
 static enum sl_status open_directory(struct files *f, struct problem *ret_problem)
 {
-	int error = directory_make(f->directory);
+	int error = files_open_directory(f);
 
-	if (error == 0) {
-		f->directory_fd = open(f->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		error = f->directory_fd < 0 ? errno : files_lock(f);
-	}
 	if (error == EWOULDBLOCK)
 		return file_problem_of(
 			ret_problem,

@@ -78,6 +78,7 @@ struct files {
 	uint64_t born_ms;     // on the monotonic clock
 	bool is_new;          // its name may not be durable
 	bool is_long;         // it may hold bytes beyond written
+	bool is_gone;         // somebody has taken it away: another one is to be begun
 	bool is_roll_wanted;
 
 	struct uring *ring;
@@ -125,7 +126,12 @@ size_t files_mark_write(const struct files_mark *m, uint8_t *ret_bytes, size_t c
 enum sl_status files_mark_read(struct view bytes, struct files_mark *ret_mark);
 
 // sink_files_disk.c: all return errno, or 0.
-int files_lock(struct files *f);
+/** Open the directory anew, made when it is not there, and keep others away from it. */
+int files_open_directory(struct files *f);
+/** The same when the one that is open is no longer where it was; ENOENT when it is. */
+int files_find_directory(struct files *f);
+/** Whether the file in work is still under its name: ENOENT when somebody has taken it away. */
+int files_check_current(const struct files *f);
 int files_sync_directory(const struct files *f);
 int files_cut(int fd, uint64_t size);
 /** Open the partial file of a name: made, or (is_there) as it is. */

@@ -1,6 +1,7 @@
 #include "io/file_problem.h"
 #include "io/sink_files.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 static void write_all(struct files *f, bool may_wait)
@@ -82,6 +83,12 @@ void files_advance_sync(struct files *f, bool may_wait)
 		files_pump(f, may_wait);
 	if (f->has_failed || !f->has_sync_ended)
 		return;
+	error = f->fd >= 0 ? files_check_current(f) : 0;
+	if (error != 0) {
+		f->is_gone = error == ENOENT;
+		files_fail(f, error, &f->at.current.name, "be found");
+		return;
+	}
 	// The file's name must be there after a power cut before a mark may tell of it.
 	error = f->is_new ? files_sync_directory(f) : 0;
 	if (error != 0) {
@@ -100,13 +107,13 @@ void files_advance_sync(struct files *f, bool may_wait)
 	report_delivered(f);
 }
 
-/** The file is whole and safe: that it has not got its name yet stops nothing, and is said. */
-static void note(struct files *f, int error)
+/** A file has not got its name: that stops nothing, and is said. */
+static void note(struct files *f, const struct files_name *name, int error)
 {
 	char text[FILES_NAME_MAX];
 	struct problem p;
 
-	files_name_write(text, f->prefix, &f->at.ended[0].name, false);
+	files_name_write(text, f->prefix, name, false);
 	(void)!file_problem(&p, error, text, "be put under its name");
 	files_say(f, &p);
 }
@@ -116,14 +123,22 @@ void files_confirm(struct files *f)
 	int error = 0;
 
 	while (error == 0 && f->renamed < f->marked) {
-		error = files_publish(f, &f->at.ended[f->renamed].name);
+		const struct files_name *name = &f->at.ended[f->renamed].name;
+
+		error = files_publish(f, name);
+		if (error != 0)
+			note(f, name, error);
+		// Somebody has taken it away: it will not come back.
+		if (error == ENOENT)
+			error = 0;
 		f->renamed += error == 0;
 	}
 	// Left out of the next mark only when the new name is durable: a restore must find one of the two.
-	if (error == 0 && f->renamed != 0)
-		error = files_sync_directory(f);
+	if (error != 0)
+		return;
+	error = f->renamed != 0 ? files_sync_directory(f) : 0;
 	if (error != 0) {
-		note(f, error);
+		note(f, &f->at.ended[0].name, error);
 		return;
 	}
 	f->at.ended_count -= f->renamed;

@@ -6,17 +6,80 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-int files_lock(struct files *f)
+static int lock(const struct files *f, int directory_fd, int *ret_fd)
 {
 	char name[FILES_NAME_MAX];
+	int error;
+	int fd;
 
 	snprintf(name, sizeof(name), ".%s.lock", f->prefix);
-	f->lock_fd = openat(f->directory_fd, name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (f->lock_fd < 0)
+	fd = openat(directory_fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
 		return errno;
-	return flock(f->lock_fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+	error = flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+	if (error != 0)
+		close(fd);
+	else
+		*ret_fd = fd;
+	return error;
+}
+
+int files_open_directory(struct files *f)
+{
+	int error = directory_make(f->directory, 0750);
+	int lock_fd = -1;
+	int fd;
+
+	if (error != 0)
+		return error;
+	fd = open(f->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno;
+	error = lock(f, fd, &lock_fd);
+	if (error != 0) {
+		close(fd);
+		return error;
+	}
+	if (f->directory_fd >= 0)
+		close(f->directory_fd);
+	if (f->lock_fd >= 0)
+		close(f->lock_fd);
+	f->directory_fd = fd;
+	f->lock_fd = lock_fd;
+	return 0;
+}
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
+}
+
+int files_find_directory(struct files *f)
+{
+	struct stat held;
+	struct stat named;
+
+	if (fstat(f->directory_fd, &held) != 0)
+		return errno;
+	if (stat(f->directory, &named) == 0 && is_same(&named, &held))
+		return ENOENT;
+	return files_open_directory(f);
+}
+
+int files_check_current(const struct files *f)
+{
+	char text[FILES_NAME_MAX];
+	struct stat held;
+	struct stat named;
+
+	files_name_write(text, f->prefix, &f->at.current.name, true);
+	if (fstat(f->fd, &held) != 0
+	    || fstatat(f->directory_fd, text, &named, AT_SYMLINK_NOFOLLOW) != 0)
+		return errno;
+	return is_same(&named, &held) ? 0 : ENOENT;
 }
 
 int files_sync_directory(const struct files *f)
@@ -48,7 +111,7 @@ int files_open_partial(
 	if (error != 0)
 		return error;
 	files_name_write(text, f->prefix, name, true);
-	fd = openat(f->directory_fd, text, flags, 0644);
+	fd = openat(f->directory_fd, text, flags, 0640);
 	if (fd < 0)
 		return errno;
 	*ret_fd = fd;

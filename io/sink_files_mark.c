@@ -113,3 +113,11 @@ enum sl_status files_mark_read(struct view bytes, struct files_mark *ret_mark)
 	*ret_mark = m;
 	return SL_OK;
 }
+
+bool sink_mark_is_over(struct view mark)
+{
+	struct files_mark m;
+
+	return sink_spool_left(mark, &mark) == SL_OK && files_mark_read(mark, &m) == SL_OK
+		&& !m.has_current && m.ended_count == 0;
+}

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 uint64_t files_now_ms(const struct files *f)
 {
@@ -53,6 +54,11 @@ static bool have_file(struct files *f)
 	if (name.begun_s < f->at.last_begun_s)
 		name.begun_s = f->at.last_begun_s; // the clock went back: names do not
 	error = files_open_partial(f, &name, false, &f->fd);
+	if (error == ENOENT) {
+		error = files_find_directory(f);
+		if (error == 0)
+			error = files_open_partial(f, &name, false, &f->fd);
+	}
 	if (error != 0) {
 		files_fail(f, error, &name, "be made");
 		return false;
@@ -239,6 +245,12 @@ void files_rewind(struct files *f)
 	f->fed = 0;
 	f->filled = 0;
 	f->is_in_frame = false;
+	if (f->is_gone) {
+		close(f->fd);
+		f->fd = -1;
+		f->at.has_current = false;
+		f->is_gone = false;
+	}
 	f->is_long = f->fd >= 0;
 	f->written = f->at.has_current ? f->at.current.size : 0;
 	f->text_taken = f->at.has_current ? f->at.current.text_size : 0;

@@ -118,6 +118,32 @@ static enum sl_status append_loose(struct sink_spool *s)
 }
 
 /**
+ * What came back goes to the sink once more when it takes again, behind all that the log has. So a log that is full, or
+ * whose disk fails, keeps nobody from going on.
+ */
+static void offer_loose(struct sink_spool *s)
+{
+	while (s->loose != 0 && spool_is_through(s)) {
+		struct spool_entry *e = entry_at(s, s->loose_first);
+
+		if (e->state == SPOOL_LOOSE) {
+			struct sink_parcel inner = e->parcel;
+			enum sl_status status;
+
+			inner.tag = s->loose_first;
+			status = sink_offer(&s->inner, &inner);
+			if (status == SL_E_FULL)
+				return;
+			e->state = status == SL_OK ? SPOOL_INNER : SPOOL_OVER;
+			e->status = status;
+			s->in_inner += status == SL_OK;
+			s->loose--;
+		}
+		s->loose_first++;
+	}
+}
+
+/**
  * What came back is older than what the log took while the sink was slow: all since the last sync is appended anew, in
  * the order of the offers.
  */
@@ -218,10 +244,12 @@ static void poll_work(void *self)
 
 	sink_poll(&s->inner);
 	(void)recall_inner(s);
+	if (!s->is_syncing) {
+		spool_replay(s);
+		offer_loose(s);
+	}
 	if (s->loose != 0 || s->log.is_broken || s->is_rewinding)
 		(void)!append_loose(s);
-	if (!s->is_syncing)
-		spool_replay(s);
 	report_over(s);
 }
 
@@ -250,6 +278,19 @@ static void settle_sync(struct sink_spool *s)
 	report_over(s);
 }
 
+/** Make durable what the sink does not have. A log that nothing new is in may be broken. */
+static enum sl_status sync_log(struct sink_spool *s)
+{
+	enum sl_status status = s->loose == 0 ? SL_OK : append_loose(s);
+
+	if (status != SL_OK || s->log.is_broken || s->is_rewinding)
+		return status;
+	status = spool_log_sync(&s->log);
+	if (status != SL_OK)
+		come_loose(s);
+	return status;
+}
+
 static enum sl_status sync_all(void *self, struct problem *ret_problem)
 {
 	struct sink_spool *s = self;
@@ -262,10 +303,8 @@ static enum sl_status sync_all(void *self, struct problem *ret_problem)
 		SL_BUG("a sink that is synced has not reported all");
 	if (s->in_inner != 0)
 		return status;
-	status = append_loose(s);
-	if (status == SL_OK && spool_log_sync(&s->log) != SL_OK)
-		come_loose(s);
-	if (s->log.is_broken) {
+	status = sync_log(s);
+	if (status != SL_OK && s->log.is_broken) {
 		*ret_problem = s->log.failure;
 		return s->log.failure.status;
 	}

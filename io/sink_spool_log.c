@@ -211,7 +211,7 @@ static int open_synced(struct spool_log *log)
 	if (error != 0)
 		return error;
 	spool_name_write(name, log->synced.segment);
-	log->fd = openat(log->directory_fd, name, O_RDWR | O_CLOEXEC);
+	log->fd = openat(log->directory_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (log->fd < 0)
 		return errno;
 	return ftruncate(log->fd, (off_t)log->synced.offset) == 0 ? 0 : errno;

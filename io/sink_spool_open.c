@@ -33,7 +33,7 @@ static void take_options(struct sink_spool *s, const struct sink_spool_options *
 static enum sl_status open_directory(struct sink_spool *s, struct problem *ret_problem)
 {
 	struct spool_log *log = &s->log;
-	int error = directory_make(log->directory);
+	int error = directory_make(log->directory, 0750);
 
 	if (error == 0) {
 		log->directory_fd = open(log->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -7,9 +7,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/** Records behind this one may still be written anew. */
+static uint64_t replay_end(const struct sink_spool *s)
+{
+	return s->log.is_broken || s->is_rewinding ? s->log.synced.sequence : s->log.tail.sequence;
+}
+
 bool spool_is_through(const struct sink_spool *s)
 {
-	return !s->has_read && s->next.sequence == s->log.tail.sequence;
+	return !s->has_read && s->next.sequence == replay_end(s);
 }
 
 /** What lies behind a record that can not go on may not overtake it. */
@@ -54,7 +60,7 @@ static enum sl_status open_next(struct sink_spool *s)
 		return SL_OK;
 	spool_replay_close(s);
 	spool_name_write(name, s->next.segment);
-	s->read_fd = openat(s->log.directory_fd, name, O_RDONLY | O_CLOEXEC);
+	s->read_fd = openat(s->log.directory_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	s->read_segment = s->next.segment;
 	return s->read_fd < 0 ? SL_E_IO : SL_OK;
 }
@@ -88,12 +94,6 @@ void spool_replay_again(struct sink_spool *s)
 {
 	s->next = s->log.head;
 	s->has_read = false;
-}
-
-/** Records behind this one may still be written anew. */
-static uint64_t replay_end(const struct sink_spool *s)
-{
-	return s->log.is_broken || s->is_rewinding ? s->log.synced.sequence : s->log.tail.sequence;
 }
 
 void spool_replay(struct sink_spool *s)

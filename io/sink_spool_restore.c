@@ -61,31 +61,64 @@ static bool is_place(const struct spool_at *at)
 		&& at->offset < INT64_MAX && at->sequence > 0;
 }
 
-/** @param ret_is_ours out: else the mark is the inner sink's alone */
-static enum sl_status read_mark(struct sink_spool *s, struct view mark, bool *ret_is_ours)
+/** What a mark says. */
+struct told {
+	bool is_ours; // else it is the inner sink's alone
+	struct spool_at head;
+	struct spool_at tail;
+	struct view inner;
+};
+
+static enum sl_status read_mark(struct view mark, struct told *ret_told)
 {
+	struct told told = {.inner = mark};
 	uint64_t magic = 0;
-	struct spool_at *head = &s->log.head;
-	struct spool_at *tail = &s->log.tail;
 
 	if (mark.size >= sizeof(magic))
 		memcpy(&magic, mark.bytes, sizeof(magic));
-	*ret_is_ours = magic == mark_magic;
-	if (*ret_is_ours) {
+	told.is_ours = magic == mark_magic;
+	if (told.is_ours) {
 		if (mark.size < MARK_HEAD_SIZE)
 			return SL_E_CORRUPT;
-		*head = take_at(mark.bytes + 8);
-		*tail = take_at(mark.bytes + 32);
-		mark = view_of(mark.bytes + MARK_HEAD_SIZE, mark.size - MARK_HEAD_SIZE);
-		if (!is_place(head) || !is_place(tail) || head->sequence > tail->sequence
-		    || head->segment > tail->segment)
+		told.head = take_at(mark.bytes + 8);
+		told.tail = take_at(mark.bytes + 32);
+		told.inner = view_of(mark.bytes + MARK_HEAD_SIZE, mark.size - MARK_HEAD_SIZE);
+		if (!is_place(&told.head) || !is_place(&told.tail)
+		    || told.head.sequence > told.tail.sequence
+		    || told.head.segment > told.tail.segment)
 			return SL_E_CORRUPT;
 	}
-	if (mark.size > SINK_MARK_MAX - MARK_HEAD_SIZE)
+	if (told.inner.size > SINK_MARK_MAX - MARK_HEAD_SIZE)
 		return SL_E_CORRUPT;
-	if (mark.size != 0)
-		memcpy(s->inner_mark, mark.bytes, mark.size);
-	s->inner_mark_size = mark.size;
+	*ret_told = told;
+	return SL_OK;
+}
+
+enum sl_status sink_spool_left(struct view mark, struct view *ret_inner_mark)
+{
+	struct told told;
+
+	SL_TRY(read_mark(mark, &told));
+	if (told.head.sequence != told.tail.sequence)
+		return SL_E_BUSY;
+	*ret_inner_mark = told.inner;
+	return SL_OK;
+}
+
+/** @param ret_is_ours out: else the mark is the inner sink's alone */
+static enum sl_status take_mark(struct sink_spool *s, struct view mark, bool *ret_is_ours)
+{
+	struct told told;
+
+	SL_TRY(read_mark(mark, &told));
+	if (told.is_ours) {
+		s->log.head = told.head;
+		s->log.tail = told.tail;
+	}
+	if (told.inner.size != 0)
+		memcpy(s->inner_mark, told.inner.bytes, told.inner.size);
+	s->inner_mark_size = told.inner.size;
+	*ret_is_ours = told.is_ours;
 	return SL_OK;
 }
 
@@ -306,7 +339,7 @@ enum sl_status spool_restore(struct sink_spool *s, struct view mark, struct prob
 	struct spool_log *log = &s->log;
 	bool is_ours;
 
-	if (read_mark(s, mark, &is_ours) != SL_OK)
+	if (take_mark(s, mark, &is_ours) != SL_OK)
 		return file_problem_of(
 			ret_problem,
 			SL_E_CORRUPT,

@@ -27,8 +27,8 @@ void egress_done(void *self, struct parcel *p)
 	e->out--;
 }
 
-/** Parcels of all workers to their outlets. */
-static bool take_parcels(struct egress *e)
+/** Some parcels of all workers to their outlets. */
+static bool take_burst(struct egress *e)
 {
 	void *parcels[TAKE_BURST];
 	bool has_some = false;
@@ -49,16 +49,26 @@ static bool take_parcels(struct egress *e)
 	return has_some;
 }
 
+bool egress_take_parcels(struct egress *e)
+{
+	bool has_some = take_burst(e);
+
+	while (has_some && take_burst(e))
+		;
+	return has_some;
+}
+
 /** Push back the senders of sealed datagrams of streams whose sinks do not keep up. */
 static void set_credit(struct egress *e)
 {
 	uint32_t parcels = e->setup.settings->parcels * e->setup.settings->worker_count;
 
 	for (struct outlet *o = e->outlets; o != NULL; o = o->next) {
-		uint32_t credit =
-			o->queued > parcels - parcels / CREDIT_PART ? 0 : EGRESS_CREDIT_MAX;
+		uint32_t credit = o->queued + o->in_flight > parcels - parcels / CREDIT_PART
+			? 0
+			: EGRESS_CREDIT_MAX;
 
-		if (!o->is_acknowledged || o->is_retired || credit == o->credit)
+		if (!o->is_acknowledged || o->is_leaving || credit == o->credit)
 			continue;
 		o->credit = credit;
 		datagram_server_credit(e->setup.server, o->id, credit);
@@ -82,8 +92,8 @@ static void run_command(struct egress *e)
 	if (command == NULL)
 		return;
 	// What workers handed over before the command was given belongs in front of it.
-	while (take_parcels(e))
-		;
+	egress_take_newcomers(e);
+	(void)egress_take_parcels(e);
 	command->run(e, command);
 	pthread_mutex_lock(&e->lock);
 	atomic_store_explicit(&e->command, NULL, memory_order_release);
@@ -95,15 +105,19 @@ bool egress_round(struct egress *e)
 {
 	uint64_t now = clock_monotonic_ns();
 	uint64_t durable = key_ring_durable(e->setup.ring);
-	bool is_busy = take_parcels(e);
+	bool is_busy;
 
+	egress_take_newcomers(e);
+	is_busy = take_burst(e);
 	for (struct outlet *o = e->outlets; o != NULL; o = o->next)
 		is_busy |= outlet_work(o, durable);
 	if (now >= e->commit_ns || is_short(e)) {
 		egress_commit(e);
 		e->commit_ns = now + (uint64_t)e->setup.settings->commit_ms * 1000000;
 	}
-	if (now >= e->tick_ns) {
+	// Pairs with the release in egress_retire_others.
+	if (now >= e->tick_ns
+	    || atomic_exchange_explicit(&e->has_retired, false, memory_order_acquire)) {
 		e->tick_ns = now + TICK_NS;
 		egress_close_retired(e);
 		for (struct outlet *o = e->outlets; o != NULL; o = o->next)
@@ -150,6 +164,7 @@ enum sl_status egress_start(
 		return problem_set(ret_problem, SL_E_NOMEM, "no memory for the egress thread");
 	e->setup = *setup;
 	pthread_mutex_init(&e->lock, NULL);
+	pthread_mutex_init(&e->list_lock, NULL);
 	pthread_cond_init(&e->is_run, NULL);
 	status = egress_restore(e, ret_problem);
 	if (status == SL_OK && pthread_create(&e->thread, NULL, run, e) != 0)

@@ -1,12 +1,11 @@
 #include "dataplane/runtime/egress_inner.h"
 #include "dataplane/runtime/notice.h"
+#include "io/directory.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum {
 	RECORD_MIN = 1 << 16 // bytes
@@ -32,16 +31,17 @@ static enum sl_status restore_record(struct egress *e, struct view record, struc
 enum sl_status egress_restore(struct egress *e, struct problem *ret_problem)
 {
 	const char *directory = e->setup.settings->state_directory;
+	int error = directory_make(directory, 0700);
 	char path[PATH_MAX];
 	struct view record;
 
-	if (mkdir(directory, 0700) != 0 && errno != EEXIST)
+	if (error != 0)
 		return problem_set(
 			ret_problem,
-			status_of_errno(errno),
+			status_of_errno(error),
 			"state directory %s: %s",
 			directory,
-			strerror(errno)
+			strerror(error)
 		);
 	snprintf(path, sizeof(path), "%s/checkpoint", directory);
 	SL_TRY(checkpoint_open(path, &e->checkpoint, &record, ret_problem));
@@ -97,9 +97,11 @@ static bool sync_outlets(struct egress *e)
 		if (!o->has_marks)
 			continue;
 		is_new = true;
+		pthread_mutex_lock(&e->list_lock);
 		for (uint32_t n = 0; n < o->sink_count; n++)
 			if (marks_set(&e->marks, &o->mark[n]) != SL_OK)
 				notice("no memory for the mark of a sink of stream %s", o->name);
+		pthread_mutex_unlock(&e->list_lock);
 	}
 	return is_new;
 }

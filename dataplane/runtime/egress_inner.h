@@ -24,16 +24,22 @@ struct egress_command {
 struct egress {
 	struct egress_setup setup;
 	pthread_t thread;
-	struct outlet *outlets; // list
-	uint64_t out;           // parcels here
-	uint64_t commit_ns;     // of the next commit
-	uint64_t tick_ns;       // of the next look at counters and retired outlets
+	struct outlet *outlets; // list; the thread's, changed under list_lock
+	_Atomic(struct outlet *)
+		newcomers; // list; under list_lock, but to see whether there is one
+	pthread_mutex_t
+		list_lock; // of the lists, of is_retired and marks, between the one caller and the thread
+	atomic_bool has_retired; // one was retired since the thread last looked
+	uint64_t out;            // parcels here
+	uint64_t commit_ns;      // of the next commit
+	uint64_t tick_ns;        // of the next look at counters and retired outlets
 
 	struct checkpoint *checkpoint;
 	struct marks marks;
 	uint8_t *record; // [record_capacity] owned
 	size_t record_capacity;
 	bool is_unwritten; // the last checkpoint could not be written
+	bool has_told;     // of marks that no outlet has; the caller's
 
 	pthread_mutex_t lock; // of command, between the one caller and the thread
 	pthread_cond_t is_run;
@@ -55,6 +61,12 @@ enum sl_status egress_restore(struct egress *egress, struct problem *ret_problem
 
 /** Sync what is due, write a checkpoint, let acknowledgements go. */
 void egress_commit(struct egress *egress);
+
+/** Take over the newcomers. */
+void egress_take_newcomers(struct egress *egress);
+
+/** Take all that workers have handed over until now. @return whether there was something */
+bool egress_take_parcels(struct egress *egress);
 
 /** Close retired outlets that are empty; open those that waited for it. */
 void egress_close_retired(struct egress *egress);

@@ -11,47 +11,82 @@ enum {
 	DRAIN_PAUSE_NS = 200 * 1000
 };
 
-/** egress_prepare in the thread. */
-struct prepare {
-	struct egress_command command; // first
-	const struct plane_image *image;
-	struct counters_sink_row *counts;
-	const uint8_t *slots;
-	struct outlet **outlets;
-	struct problem *problem;
-	enum sl_status status;
-};
+// Who wants new outlets makes them and opens their sinks itself, beside the thread, which goes on with the others
+// meanwhile: opening waits for disks. Then it hands them over.
 
-static struct outlet *find_outlet(struct egress *e, const struct plane_image *image, uint32_t s)
+static struct outlet *newcomers_of(struct egress *e)
 {
-	for (struct outlet *o = e->outlets; o != NULL; o = o->next)
+	return atomic_load_explicit(&e->newcomers, memory_order_relaxed);
+}
+
+static struct outlet *find_in(struct outlet *list, const struct plane_image *image, uint32_t s)
+{
+	for (struct outlet *o = list; o != NULL; o = o->next)
 		if (!o->is_retired && outlet_fits(o, image, s))
 			return o;
 	return NULL;
 }
 
-/** Who writes to the place that a new outlet wants. */
-static struct outlet *find_forebear(struct egress *e, const struct outlet *newcomer)
+/** Who of a list writes to the place that a newcomer wants. */
+static struct outlet *find_forebear(struct outlet *list, const struct outlet *newcomer)
 {
-	for (struct outlet *o = e->outlets; o != NULL; o = o->next)
+	for (struct outlet *o = list; o != NULL; o = o->next)
 		if (o != newcomer && outlet_collides(o, newcomer))
 			return o;
 	return NULL;
+}
+
+void egress_take_newcomers(struct egress *e)
+{
+	struct outlet *list;
+	struct outlet *o;
+
+	if (newcomers_of(e) == NULL)
+		return;
+	pthread_mutex_lock(&e->list_lock);
+	// In front of the others, as they stand: the newest is the first.
+	list = newcomers_of(e);
+	atomic_store_explicit(&e->newcomers, NULL, memory_order_relaxed);
+	for (o = list; o->next != NULL; o = o->next)
+		;
+	o->next = e->outlets;
+	for (o = list; o != e->outlets; o = o->next)
+		if (!o->is_open)
+			o->forebear = find_forebear(o->next, o);
+	e->outlets = list;
+	pthread_mutex_unlock(&e->list_lock);
+	// Their first marks make them ready for parcels.
+	e->commit_ns = 0;
+	e->tick_ns = 0;
 }
 
 static void unlink_outlet(struct egress *e, struct outlet *outlet)
 {
 	struct outlet **at = &e->outlets;
 
+	pthread_mutex_lock(&e->list_lock);
 	while (*at != outlet)
 		at = &(*at)->next;
 	*at = outlet->next;
+	// Those that came later stand in front.
 	for (struct outlet *o = e->outlets; o != NULL; o = o->next)
 		if (o->forebear == outlet)
-			o->forebear = NULL;
+			o->forebear = find_forebear(o->next, o);
+	pthread_mutex_unlock(&e->list_lock);
 }
 
-static enum sl_status add_outlet(struct egress *e, const struct prepare *p, uint32_t s)
+/** What egress_prepare has at hand. */
+struct prepare {
+	const struct plane_image *image;
+	struct counters_sink_row *counts;
+	const uint8_t *slots;
+	struct outlet **outlets; // [streams]
+	struct marks marks;      // as of now
+	struct outlet *made;     // list
+	struct problem *problem;
+};
+
+static enum sl_status make_outlet(struct egress *e, struct prepare *p, uint32_t s)
 {
 	const struct outlet_setup setup = {
 		.image = p->image,
@@ -62,44 +97,84 @@ static enum sl_status add_outlet(struct egress *e, const struct prepare *p, uint
 		.self = e,
 	};
 	struct outlet *o;
-	enum sl_status status = SL_OK;
+	bool must_wait;
 
 	if (outlet_new(&setup, &o) != SL_OK)
 		return problem_set(p->problem, SL_E_NOMEM, "no memory for a stream's sinks");
-	o->forebear = find_forebear(e, o);
-	if (o->forebear == NULL)
-		status = outlet_open(o, &e->marks, p->problem);
-	if (status != SL_OK) {
-		outlet_free(o);
-		return status;
-	}
-	o->next = e->outlets;
-	e->outlets = o;
+	o->next = p->made;
+	p->made = o;
 	p->outlets[s] = o;
-	return SL_OK;
+	pthread_mutex_lock(&e->list_lock);
+	must_wait =
+		find_forebear(e->outlets, o) != NULL || find_forebear(newcomers_of(e), o) != NULL;
+	pthread_mutex_unlock(&e->list_lock);
+	return must_wait ? SL_OK : outlet_open(o, &p->marks, p->problem);
 }
 
-static void run_prepare(struct egress *e, struct egress_command *command)
+/** Those that are as they were; and all marks. */
+static enum sl_status find_outlets(struct egress *e, struct prepare *p)
 {
-	struct prepare *p = (struct prepare *)command;
-	struct outlet *before = e->outlets;
+	enum sl_status status;
 
-	for (uint32_t s = 0; s < p->image->streams.count && p->status == SL_OK; s++) {
-		p->outlets[s] = find_outlet(e, p->image, s);
+	pthread_mutex_lock(&e->list_lock);
+	for (uint32_t s = 0; s < p->image->streams.count; s++) {
+		p->outlets[s] = find_in(e->outlets, p->image, s);
 		if (p->outlets[s] == NULL)
-			p->status = add_outlet(e, p, s);
+			p->outlets[s] = find_in(newcomers_of(e), p->image, s);
 	}
-	while (p->status != SL_OK && e->outlets != before) {
-		struct outlet *o = e->outlets;
+	status = marks_copy(&e->marks, &p->marks);
+	pthread_mutex_unlock(&e->list_lock);
+	return status == SL_OK
+		? SL_OK
+		: problem_set(p->problem, SL_E_NOMEM, "no memory for the marks of sinks");
+}
 
-		unlink_outlet(e, o);
-		outlet_free(o);
+static bool has_place(const struct outlet *list, uint64_t place)
+{
+	for (const struct outlet *o = list; o != NULL; o = o->next)
+		for (uint32_t n = 0; n < o->sink_count; n++)
+			if (o->mark[n].place == place)
+				return true;
+	return false;
+}
+
+/** Definitions may have changed while nobody was there to finish what they had begun. Said once. */
+static void tell_unclaimed(struct egress *e, const struct prepare *p)
+{
+	uint32_t count = 0;
+
+	if (e->has_told)
+		return;
+	e->has_told = true;
+	for (uint32_t n = 0; n < p->marks.count; n++) {
+		const struct mark_entry *m = &p->marks.entries[n];
+
+		count += !has_place(p->made, m->place)
+			&& !sink_mark_is_over(view_of(m->mark.bytes, m->mark.size));
 	}
-	egress_commit(e);
+	if (count != 0)
+		notice("%u sinks of the checkpoint, with files in work or events in a spool, are "
+		       "in "
+		       "no stream now: give them back the directory, prefix and spool that they "
+		       "had, and they are finished",
+		       count);
+}
+
+static void hand_over(struct egress *e, struct prepare *p)
+{
+	pthread_mutex_lock(&e->list_lock);
+	while (p->made != NULL) {
+		struct outlet *o = p->made;
+
+		p->made = o->next;
+		o->next = newcomers_of(e);
+		atomic_store_explicit(&e->newcomers, o, memory_order_relaxed);
+	}
+	pthread_mutex_unlock(&e->list_lock);
 }
 
 enum sl_status egress_prepare(
-	struct egress *egress,
+	struct egress *e,
 	const struct plane_image *image,
 	struct counters_sink_row *counts,
 	const uint8_t slots[],
@@ -108,56 +183,108 @@ enum sl_status egress_prepare(
 )
 {
 	struct prepare p = {
-		.command = {.run = run_prepare},
 		.image = image,
 		.counts = counts,
 		.slots = slots,
 		.outlets = ret_outlets,
 		.problem = ret_problem,
 	};
+	enum sl_status status = find_outlets(e, &p);
 
-	egress_call(egress, &p.command);
-	return p.status;
+	for (uint32_t s = 0; s < image->streams.count && status == SL_OK; s++)
+		if (ret_outlets[s] == NULL)
+			status = make_outlet(e, &p, s);
+	if (status == SL_OK) {
+		tell_unclaimed(e, &p);
+		hand_over(e, &p);
+	}
+	while (p.made != NULL) {
+		struct outlet *o = p.made;
+
+		p.made = o->next;
+		outlet_free(o);
+	}
+	marks_done(&p.marks);
+	return status;
 }
 
-/** egress_retire_others in the thread. */
-struct retire {
-	struct egress_command command; // first
-	struct outlet *const *kept;
-	uint32_t count;
-};
-
-static void run_retire(struct egress *e, struct egress_command *command)
+static void retire_others(struct outlet *list, struct outlet *const kept[], uint32_t count)
 {
-	const struct retire *r = (const struct retire *)command;
-
-	for (struct outlet *o = e->outlets; o != NULL; o = o->next) {
+	for (struct outlet *o = list; o != NULL; o = o->next) {
 		bool is_kept = false;
 
-		for (uint32_t n = 0; n < r->count; n++)
-			is_kept |= r->kept[n] == o;
+		for (uint32_t n = 0; n < count; n++)
+			is_kept |= kept[n] == o;
 		o->is_retired = !is_kept;
 	}
-	egress_close_retired(e);
 }
 
-void egress_retire_others(struct egress *egress, struct outlet *const outlets[], uint32_t count)
+void egress_retire_others(struct egress *e, struct outlet *const outlets[], uint32_t count)
 {
-	struct retire r = {.command = {.run = run_retire}, .kept = outlets, .count = count};
-
-	egress_call(egress, &r.command);
+	pthread_mutex_lock(&e->list_lock);
+	retire_others(e->outlets, outlets, count);
+	retire_others(newcomers_of(e), outlets, count);
+	pthread_mutex_unlock(&e->list_lock);
+	atomic_store_explicit(&e->has_retired, true, memory_order_release);
 }
 
-/** Publish what a retired outlet has in work, then let go of it. */
-static void close_outlet(struct egress *e, struct outlet *o)
+/** Which outlets are retired; and then what workers handed over for them before. @return whether there is one */
+static bool find_leaving(struct egress *e)
 {
-	outlet_roll(o);
-	o->is_dirty = true;
-	egress_commit(e);
-	if (o->is_dirty || o->has_marks)
-		return; // its disk fails: later
-	unlink_outlet(e, o);
-	outlet_free(o);
+	bool has_some = false;
+
+	pthread_mutex_lock(&e->list_lock);
+	for (struct outlet *o = e->outlets; o != NULL; o = o->next) {
+		o->is_leaving = o->is_retired;
+		has_some |= o->is_leaving;
+	}
+	pthread_mutex_unlock(&e->list_lock);
+	if (has_some)
+		(void)egress_take_parcels(e);
+	return has_some;
+}
+
+/** Will nobody who waits for this outlet replay what a spool of it holds? */
+static bool must_empty_spool(const struct egress *e, const struct outlet *o)
+{
+	struct sink_stats stats;
+
+	for (uint32_t n = 0; n < o->sink_count; n++) {
+		bool has_heir = false;
+
+		if (o->spool_place[n] == 0)
+			continue;
+		for (const struct outlet *heir = e->outlets; heir != NULL; heir = heir->next)
+			has_heir |= heir->forebear == o
+				&& outlet_takes_spool(heir, o->mark[n].place, o->spool_place[n]);
+		sink_stats(&o->sink[n], &stats);
+		if (!has_heir && stats.bytes_spooled != 0)
+			return true;
+	}
+	return false;
+}
+
+static bool may_close(const struct egress *e, const struct outlet *o)
+{
+	return o->is_leaving && outlet_is_empty(o) && !(o->is_open && must_empty_spool(e, o));
+}
+
+/** Publish what those that are to be closed have in work, all in one commit, and write down that it is published. */
+static void finish_leaving(struct egress *e)
+{
+	bool has_some = false;
+
+	for (int pass = 0; pass < 2; pass++) {
+		for (struct outlet *o = e->outlets; o != NULL; o = o->next) {
+			if (!o->is_open || !may_close(e, o))
+				continue;
+			outlet_roll(o);
+			o->is_dirty = true;
+			has_some = true;
+		}
+		if (has_some)
+			egress_commit(e);
+	}
 }
 
 static void open_waiting(struct egress *e)
@@ -168,8 +295,10 @@ static void open_waiting(struct egress *e)
 	for (struct outlet *o = e->outlets; o != NULL; o = o->next) {
 		if (o->is_open || o->forebear != NULL || now < o->retry_ns)
 			continue;
-		if (outlet_open(o, &e->marks, &problem) == SL_OK)
+		if (outlet_open(o, &e->marks, &problem) == SL_OK) {
+			e->commit_ns = 0;
 			continue;
+		}
 		o->retry_ns = now + REOPEN_NS;
 		notice_problem(o->name, &problem);
 	}
@@ -179,13 +308,13 @@ void egress_close_retired(struct egress *e)
 {
 	struct outlet *next;
 
-	for (struct outlet *o = e->outlets; o != NULL; o = next) {
-		next = o->next;
-		if (!o->is_retired || !outlet_is_empty(o))
-			continue;
-		if (o->is_open) {
-			close_outlet(e, o);
-		} else {
+	if (find_leaving(e)) {
+		finish_leaving(e);
+		for (struct outlet *o = e->outlets; o != NULL; o = next) {
+			next = o->next;
+			// One whose disk fails: later.
+			if (!may_close(e, o) || (o->is_open && (o->is_dirty || o->has_marks)))
+				continue;
 			unlink_outlet(e, o);
 			outlet_free(o);
 		}
@@ -224,6 +353,10 @@ static void run_drain(struct egress *e, struct egress_command *command)
 		o->is_dirty = true;
 	}
 	egress_commit(e);
+	// And once more: that the files are published.
+	for (struct outlet *o = e->outlets; o != NULL; o = o->next)
+		o->is_dirty = true;
+	egress_commit(e);
 }
 
 uint64_t egress_drain(struct egress *egress, uint32_t timeout_ms)
@@ -236,6 +369,7 @@ uint64_t egress_drain(struct egress *egress, uint32_t timeout_ms)
 
 void egress_done_all(struct egress *e)
 {
+	egress_take_newcomers(e);
 	while (e->outlets != NULL) {
 		struct outlet *o = e->outlets;
 
@@ -247,5 +381,6 @@ void egress_done_all(struct egress *e)
 	free(e->record);
 	pthread_cond_destroy(&e->is_run);
 	pthread_mutex_destroy(&e->lock);
+	pthread_mutex_destroy(&e->list_lock);
 	free(e);
 }

@@ -12,29 +12,33 @@ enum {
 
 static const char magic[4] = "SLCK";
 
-static struct mark_entry *find(
-	const struct marks *marks,
-	const uint8_t stream_id[static 16],
-	uint32_t output
-)
+static struct mark_entry *find(const struct marks *marks, uint64_t place)
 {
 	for (uint32_t n = 0; n < marks->count; n++)
-		if (marks->entries[n].output == output
-		    && memcmp(marks->entries[n].stream_id, stream_id, 16) == 0)
+		if (marks->entries[n].place == place)
 			return &marks->entries[n];
 	return NULL;
 }
 
-const struct mark *marks_find(
-	const struct marks *marks,
-	const uint8_t stream_id[static 16],
-	uint32_t output,
-	uint64_t place
-)
+const struct mark *marks_find(const struct marks *marks, uint64_t place)
 {
-	const struct mark_entry *entry = find(marks, stream_id, output);
+	const struct mark_entry *entry = find(marks, place);
 
-	return entry == NULL || entry->place != place ? NULL : &entry->mark;
+	return entry == NULL ? NULL : &entry->mark;
+}
+
+enum sl_status marks_copy(const struct marks *marks, struct marks *ret_copy)
+{
+	struct marks copy = {.count = marks->count, .capacity = marks->count};
+
+	if (marks->count != 0) {
+		copy.entries = malloc(marks->count * sizeof(*copy.entries));
+		if (copy.entries == NULL)
+			return SL_E_NOMEM;
+		memcpy(copy.entries, marks->entries, marks->count * sizeof(*copy.entries));
+	}
+	*ret_copy = copy;
+	return SL_OK;
 }
 
 static struct mark_entry *add(struct marks *marks)
@@ -54,8 +58,10 @@ static struct mark_entry *add(struct marks *marks)
 
 enum sl_status marks_set(struct marks *marks, const struct mark_entry *entry)
 {
-	struct mark_entry *known = find(marks, entry->stream_id, entry->output);
+	struct mark_entry *known = find(marks, entry->place);
 
+	if (entry->place == 0)
+		return SL_OK;
 	if (entry->mark.size == 0) {
 		if (known != NULL)
 			*known = marks->entries[--marks->count];

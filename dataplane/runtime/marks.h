@@ -20,11 +20,11 @@ struct mark {
 	uint8_t bytes[SINK_MARK_MAX];
 };
 
-/** A mark of a stream's output. */
+/** The mark of a place. */
 struct mark_entry {
-	uint8_t stream_id[16];
+	uint8_t stream_id[16]; // who wrote there last
 	uint64_t
-		place; // of the sink: hash of where it writes; the mark of another place says nothing
+		place; // of the sink: hash of where it writes; each has one mark, whoever writes there
 	uint32_t output; // sealed, dead letters, views
 	struct mark mark;
 };
@@ -35,15 +35,13 @@ struct marks {
 	uint32_t capacity;
 };
 
-/** The mark of a stream's output at a place, or NULL. */
-const struct mark *marks_find(
-	const struct marks *marks,
-	const uint8_t stream_id[static 16],
-	uint32_t output,
-	uint64_t place
-);
+/** The mark of a place, or NULL. */
+const struct mark *marks_find(const struct marks *marks, uint64_t place);
 
-/** Set the mark of a stream's output; an empty one is taken out. Outcomes  SL_OK; SL_E_NOMEM */
+/** Another one with the same marks. Outcomes  SL_OK; SL_E_NOMEM */
+enum sl_status marks_copy(const struct marks *marks, struct marks *ret_copy);
+
+/** Set the mark of a place; an empty one is taken out, that of nowhere (0) not kept. Outcomes  SL_OK; SL_E_NOMEM */
 enum sl_status marks_set(struct marks *marks, const struct mark_entry *entry);
 
 /** Bytes of a record with these marks and a snapshot of that size. */

@@ -7,7 +7,7 @@
 #include "io/sink.h"
 
 // Where one stream's parcels go: its sinks, the parcels on their way through them, and what of the stream is consistent on
-// disk. Everything here belongs to the egress thread.
+// disk. Everything here belongs to the egress thread once that has it; before, to who makes it.
 
 /** Told of each parcel that is through: it goes back to its worker. */
 typedef void outlet_done_fn(void *self, struct parcel *parcel);
@@ -28,6 +28,7 @@ struct outlet {
 	uint32_t sink_count;
 	struct sink sink[PARCEL_ROOMS_MAX];
 	struct mark_entry mark[PARCEL_ROOMS_MAX]; // as of the last consistent sync
+	uint64_t spool_place[PARCEL_ROOMS_MAX];   // of the sink's spool; 0 = none
 	bool has_marks;                           // not yet confirmed to the sinks
 	bool is_open;
 	bool is_told_down; // the log says that a sink of it is down
@@ -55,6 +56,7 @@ struct outlet {
 	void *self;
 
 	bool is_retired;         // no worker writes for it any more: it is closed when it is empty
+	bool is_leaving;         // it was retired before egress last looked for its parcels
 	struct outlet *forebear; // writes to the same place: must be closed before this one opens
 	struct outlet *next;     // in egress's list
 };
@@ -79,6 +81,9 @@ bool outlet_fits(const struct outlet *outlet, const struct plane_image *image, u
 
 /** Do two write to the same place? */
 bool outlet_collides(const struct outlet *a, const struct outlet *b);
+
+/** Does it write to this place through this spool? */
+bool outlet_takes_spool(const struct outlet *outlet, uint64_t place, uint64_t spool_place);
 
 /** Open the sinks, each with its mark. On failure none is open. */
 enum sl_status outlet_open(

@@ -62,17 +62,33 @@ static enum sl_status tell_stream(
 	return SL_OK;
 }
 
-/** Where a sink writes, as a number; 0 = nowhere. */
-static uint64_t place_of(const struct plane_image *image, const struct plane_sink *sink)
+/** A directory, and a name in it, as a number that is not 0. */
+static uint64_t place_of(struct view directory, struct view name)
 {
-	struct view directory = plane_view_of(image, sink->directory);
-	struct view prefix = plane_view_of(image, sink->prefix);
-	uint64_t place;
+	uint64_t place = XXH3_64bits_withSeed(name.bytes, name.size, 0);
 
-	if (sink->kind == PLANE_SINK_NULL)
-		return 0;
-	place = XXH3_64bits_withSeed(prefix.bytes, prefix.size, sink->spool.size != 0);
 	return XXH3_64bits_withSeed(directory.bytes, directory.size, place) | 1;
+}
+
+/** Where the stream's sinks write. */
+static void find_places(struct outlet *o, const struct plane_image *image, uint32_t stream)
+{
+	const struct plane_sink *sinks = sinks_of(image, stream);
+
+	for (uint32_t n = 0; n < o->sink_count; n++) {
+		const struct plane_sink *sink = &sinks[n];
+
+		memcpy(o->mark[n].stream_id, o->id, sizeof(o->id));
+		o->mark[n].output = n;
+		if (sink->kind == PLANE_SINK_NULL)
+			continue;
+		o->mark[n].place = place_of(
+			plane_view_of(image, sink->directory), plane_view_of(image, sink->prefix)
+		);
+		if (sink->spool.size != 0)
+			o->spool_place[n] =
+				place_of(plane_view_of(image, sink->spool), view_of_text("spool"));
+	}
 }
 
 enum sl_status outlet_new(const struct outlet_setup *setup, struct outlet **ret_outlet)
@@ -93,11 +109,7 @@ enum sl_status outlet_new(const struct outlet_setup *setup, struct outlet **ret_
 	o->row = setup->stream + 1;
 	o->is_acknowledged = row->mode == PLANE_SEALED;
 	o->sink_count = row->sinks.count;
-	for (uint32_t n = 0; n < o->sink_count; n++) {
-		memcpy(o->mark[n].stream_id, row->id, sizeof(row->id));
-		o->mark[n].output = n;
-		o->mark[n].place = place_of(image, &sinks_of(image, setup->stream)[n]);
-	}
+	find_places(o, image, setup->stream);
 	o->server = setup->server;
 	o->counts = setup->counts;
 	o->done = setup->done;
@@ -123,8 +135,17 @@ bool outlet_collides(const struct outlet *a, const struct outlet *b)
 {
 	for (uint32_t n = 0; n < a->sink_count; n++)
 		for (uint32_t m = 0; m < b->sink_count; m++)
-			if (a->mark[n].place != 0 && a->mark[n].place == b->mark[m].place)
+			if ((a->mark[n].place != 0 && a->mark[n].place == b->mark[m].place)
+			    || (a->spool_place[n] != 0 && a->spool_place[n] == b->spool_place[m]))
 				return true;
+	return false;
+}
+
+bool outlet_takes_spool(const struct outlet *o, uint64_t place, uint64_t spool_place)
+{
+	for (uint32_t n = 0; n < o->sink_count; n++)
+		if (o->mark[n].place == place && o->spool_place[n] == spool_place)
+			return true;
 	return false;
 }
 
@@ -216,6 +237,32 @@ static enum sl_status open_spooled(
 	return SL_OK;
 }
 
+/** A sink without a spool; it may have had one. */
+static enum sl_status open_alone(
+	struct outlet *o,
+	const struct sink_plan *plan,
+	struct view mark,
+	struct sink *ret_sink,
+	struct problem *ret_problem
+)
+{
+	if (sink_spool_left(mark, &mark) != SL_OK) {
+		(void)!problem_set(
+			ret_problem,
+			SL_E_BUSY,
+			"files %s, prefix %s: the spool that this sink had holds events that are "
+			"not in its files",
+			plan->directory,
+			plan->prefix
+		);
+		problem_remedy(
+			ret_problem, "give the sink its spool back until its spool is empty"
+		);
+		return SL_E_BUSY;
+	}
+	return open_inner(plan, mark, outlet_report, o, ret_sink, ret_problem);
+}
+
 enum sl_status outlet_open(struct outlet *o, const struct marks *marks, struct problem *ret_problem)
 {
 	struct view left =
@@ -223,7 +270,7 @@ enum sl_status outlet_open(struct outlet *o, const struct marks *marks, struct p
 	struct sink_plan plan;
 
 	for (uint32_t n = 0; n < o->sink_count; n++) {
-		const struct mark *known = marks_find(marks, o->id, n, o->mark[n].place);
+		const struct mark *known = marks_find(marks, o->mark[n].place);
 		struct view mark = {0};
 		enum sl_status status;
 
@@ -232,7 +279,7 @@ enum sl_status outlet_open(struct outlet *o, const struct marks *marks, struct p
 		take_plan(&left, &plan);
 		status = plan.row.spool.size != 0
 			? open_spooled(o, &plan, mark, &o->sink[n], ret_problem)
-			: open_inner(&plan, mark, outlet_report, o, &o->sink[n], ret_problem);
+			: open_alone(o, &plan, mark, &o->sink[n], ret_problem);
 		if (status != SL_OK) {
 			for (uint32_t m = 0; m < n; m++)
 				sink_close(&o->sink[m]);

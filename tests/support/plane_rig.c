@@ -184,7 +184,7 @@ static void write_stream(const struct plane_rig *rig, const struct rig_stream *s
 		ref,
 		stream->listen,
 		stream->sink,
-		stream->sink
+		stream->dead != NULL ? stream->dead : stream->sink
 	);
 	write_text(rig, "streams/s", n, text);
 	write_text(rig, "contracts/c", n, contract);

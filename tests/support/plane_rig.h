@@ -14,7 +14,8 @@ struct rig_stream {
 	const char *name;
 	const char *contract; // text; NULL = rig_contract
 	const char *listen;   // `{port: 7001, mode: plain}`
-	const char *sink; // `{files: NAME}` or `{null: true}`, of sealed events and dead letters
+	const char *sink;     // `{files: NAME}` or `{null: true}`, of sealed events
+	const char *dead;     // of dead letters; NULL = as sink
 };
 
 struct plane_rig {

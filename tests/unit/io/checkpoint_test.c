@@ -78,7 +78,7 @@ static void leaves_out_a_torn_end(void)
 
 	write_records(texts, 2);
 	b = scratch_read(path());
-	for (size_t size = 0; size <= b.size; size++) {
+	for (size_t size = 0; size <= b.size; size += size % 512 < 64 ? 1 : size % 8 + 8) {
 		const char *wanted = size < first ? "" : size < b.size ? texts[0] : texts[1];
 		struct checkpoint *c;
 		struct view state;
@@ -102,6 +102,54 @@ static void leaves_out_a_torn_end(void)
 	unlink(path());
 }
 
+/** A disk may write a record's sectors in any order. */
+static void leaves_out_a_record_with_holes(void)
+{
+	static char large[20000];
+	const char *const texts[] = {"first", large};
+	size_t first = (size_t)checkpoint_record_size(5);
+	uint64_t random = 6;
+	struct scratch_bytes b;
+
+	memset(large, 'x', sizeof(large) - 1);
+	write_records(texts, 2);
+	b = scratch_read(path());
+	for (int i = 0; i < 500; i++) {
+		uint8_t *torn = malloc(b.size);
+		size_t holes = 0;
+		struct checkpoint *c;
+		struct view state;
+		struct problem p = {0};
+		enum sl_status status;
+
+		memcpy(torn, b.bytes, b.size);
+		for (size_t at = first; at < b.size; at += 512) {
+			if (scratch_random(&random) % (2 + (unsigned)i % 40) != 0)
+				continue;
+			memset(torn + at, 0, 512);
+			holes++;
+		}
+		scratch_write(path(), torn, b.size);
+		status = checkpoint_open(path(), &c, &state, &p);
+		CHECK_EQUAL(status, SL_OK);
+		if (status == SL_OK) {
+			CHECK(view_equal(state, view_of_text(holes == 0 ? large : "first")));
+			CHECK_EQUAL(put_text(c, "after"), SL_OK);
+			checkpoint_close(c);
+			CHECK(opens_with("after"));
+		}
+		// Without a hole it is damage.
+		torn[first + 600] ^= 1;
+		if (holes == 0) {
+			scratch_write(path(), torn, b.size);
+			CHECK_EQUAL(checkpoint_open(path(), &c, &state, &p), SL_E_CORRUPT);
+		}
+		free(torn);
+	}
+	free(b.bytes);
+	unlink(path());
+}
+
 static void finds_damage_at_every_bit(void)
 {
 	static const char *const texts[] = {"first", "the second one", "3 thirds"};
@@ -109,7 +157,8 @@ static void finds_damage_at_every_bit(void)
 
 	write_records(texts, 3);
 	b = scratch_read(path());
-	for (size_t bit = 0; bit < b.size * 8; bit++) {
+	// Of the zeros that fill up pages a part is enough.
+	for (size_t bit = 0; bit < b.size * 8; bit += bit / 8 % 4096 - 100 < 3900 ? 97 : 1) {
 		struct checkpoint *c;
 		struct view state;
 		struct problem p = {0};
@@ -129,19 +178,24 @@ static void finds_missing_and_moved_records(void)
 	static const char *const texts[] = {"one", "two", "six"};
 	size_t size = (size_t)checkpoint_record_size(3);
 	struct scratch_bytes b;
-	uint8_t moved[3 * 64];
+	static uint8_t moved[3 * CHECKPOINT_PAGE_SIZE];
 	struct checkpoint *c;
 	struct view state;
 	struct problem p;
 
 	write_records(texts, 3);
 	b = scratch_read(path());
-	CHECK_FATAL(b.size == 3 * size && size <= 64);
+	CHECK_FATAL(b.size == 3 * size && 3 * size == sizeof(moved));
 	memcpy(moved, b.bytes, size);
 	memcpy(moved + size, b.bytes + 2 * size, size);
 	scratch_write(path(), moved, 2 * size);
 	CHECK_EQUAL(checkpoint_open(path(), &c, &state, &p), SL_E_CORRUPT);
 	memcpy(moved + 2 * size, b.bytes + size, size);
+	scratch_write(path(), moved, 3 * size);
+	CHECK_EQUAL(checkpoint_open(path(), &c, &state, &p), SL_E_CORRUPT);
+	// A hole with a later record behind it is nothing that a crash leaves.
+	memcpy(moved, b.bytes, 3 * size);
+	memset(moved + size, 0, size);
 	scratch_write(path(), moved, 3 * size);
 	CHECK_EQUAL(checkpoint_open(path(), &c, &state, &p), SL_E_CORRUPT);
 	scratch_write(path(), "not a checkpoint, but a text that someone has put here", 54);
@@ -196,6 +250,35 @@ static void refuses(void)
 	checkpoint_close(NULL);
 	CHECK(opens_with(""));
 	unlink(path());
+}
+
+/** Who holds it writes it anew again and again; who comes never gets in, not by the file of before either. */
+static void is_held_through_being_written_anew(void)
+{
+	static uint8_t bytes[200000];
+	struct checkpoint *c;
+	struct view state;
+	struct problem p;
+	int status;
+	pid_t child;
+
+	CHECK_FATAL(checkpoint_open(path(), &c, &state, &p) == SL_OK);
+	child = fork();
+	CHECK_FATAL(child >= 0);
+	if (child == 0) {
+		int entered = 0;
+		struct checkpoint *other;
+
+		checkpoint_close(c); // the parent's lock stays: it has the file open too
+		for (int i = 0; i < 40000; i++)
+			entered += checkpoint_open(path(), &other, &state, &p) != SL_E_BUSY;
+		_exit(entered == 0 ? 0 : 1);
+	}
+	while (waitpid(child, &status, WNOHANG) == 0)
+		CHECK_EQUAL(checkpoint_put(c, view_of(bytes, sizeof(bytes)), false, &p), SL_OK);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	checkpoint_close(c);
+	scratch_empty(scratch_directory());
 }
 
 static uint64_t fail_at;
@@ -273,10 +356,12 @@ static void reads_no_further_than_its_end(void)
 static const struct check_test tests[] = {
 	{"keeps the newest record", keeps_the_newest},
 	{"leaves out a torn end, of any size", leaves_out_a_torn_end},
+	{"leaves out a record with holes", leaves_out_a_record_with_holes},
 	{"finds damage at every bit", finds_damage_at_every_bit},
 	{"finds missing and moved records", finds_missing_and_moved_records},
 	{"is written anew when it has grown", is_written_anew_when_it_has_grown},
 	{"refuses what it must", refuses},
+	{"is held through being written anew", is_held_through_being_written_anew},
 	{"survives each failing step", survives_each_failing_step},
 	{"reads no further than its end", reads_no_further_than_its_end},
 };

@@ -270,12 +270,148 @@ static void fails_what_it_can_not_keep_at_the_end(void)
 	CHECK(rig.rows_failed > 0 && rig.rows_failed + rig.rows_delivered == rig.rows_offered);
 	rig_remove(&rig);
 }
+
+/** Somebody removes or moves what is in work: what was not synced before is not lost with it, and it is said. */
+static void notices_that_its_file_is_gone(void)
+{
+	static const enum rig_kind kinds[] = {RIG_FILES, RIG_FILES_ZSTD, RIG_SPOOL_FILES};
+
+	for (int is_moved = 0; is_moved < 2; is_moved++)
+		for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+			struct sink_stats stats;
+			struct problem p;
+			struct rig rig;
+			char path[600];
+
+			rig_begin(&rig, kinds[i]);
+			CHECK_EQUAL(rig_offer(&rig, 900), SL_OK);
+			rig_commit(&rig, true);
+			rig.lines_taken = rig.next_line;
+			rig_path(&rig, rig_only_name(&rig, true), path);
+			CHECK_EQUAL(
+				is_moved ? rename(path, scratch_path("moved")) : unlink(path), 0
+			);
+			CHECK_EQUAL(rig_offer(&rig, 900), SL_OK);
+			CHECK_EQUAL(
+				sink_sync(&rig.sink, &p),
+				kinds[i] == RIG_SPOOL_FILES ? SL_OK : SL_E_NOT_FOUND
+			);
+			sink_stats(&rig.sink, &stats);
+			CHECK(stats.is_down && strstr(stats.last_problem, "edits-") != NULL);
+			rig_now_ms += 1000;
+			CHECK(rig_drain(&rig));
+			CHECK_EQUAL(rig.rows_delivered, rig.rows_offered);
+			CHECK_EQUAL(rig_lines(&rig), rig.next_line);
+			rig_end(&rig);
+			unlink(scratch_path("moved"));
+		}
+}
+
+/** The directory is removed with all that is in it: it is made again. */
+static void makes_its_directory_again(void)
+{
+	for (int has_file = 0; has_file < 2; has_file++) {
+		struct problem p;
+		struct rig other;
+		struct rig rig;
+
+		rig_begin(&rig, RIG_FILES);
+		if (has_file) {
+			CHECK_EQUAL(rig_offer(&rig, 900), SL_OK);
+			rig_commit(&rig, true);
+		}
+		rig.lines_taken = rig.next_line;
+		rig_remove(&rig);
+		(void)!rig_offer(&rig, 900);
+		(void)!sink_sync(&rig.sink, &p);
+		rig_now_ms += 1000;
+		CHECK(rig_drain(&rig));
+		CHECK_EQUAL(rig_offer(&rig, 900), SL_OK);
+		CHECK(rig_drain(&rig));
+		CHECK(rig.rows_delivered == rig.rows_offered && rig.waiting == 0);
+		CHECK_EQUAL(rig_lines(&rig), rig.next_line);
+		// And it is kept from others again.
+		rig_init(&other, RIG_FILES, "s");
+		CHECK_EQUAL(rig_open(&other, rig_no_mark, &p), SL_E_BUSY);
+		rig_end(&rig);
+	}
+}
+
+/** An ended file that is gone before it has its name: there is nothing to be done for ever. */
+static void goes_on_without_what_is_gone(void)
+{
+	struct sink_stats stats;
+	char path[600];
+	struct rig rig;
+
+	rig_begin(&rig, RIG_FILES);
+	CHECK_EQUAL(rig_offer(&rig, 900), SL_OK);
+	rig_path(&rig, rig_only_name(&rig, true), path);
+	sink_roll(&rig.sink);
+	rig_commit(&rig, false);
+	rig.lines_taken = rig.next_line;
+	CHECK_EQUAL(unlink(path), 0);
+	sink_confirm(&rig.sink);
+	sink_stats(&rig.sink, &stats);
+	CHECK(!stats.is_due && strstr(stats.last_problem, "edits-") != NULL);
+	CHECK_EQUAL(rig_offer(&rig, 900), SL_OK);
+	CHECK(rig_drain(&rig));
+	CHECK_EQUAL(rig_lines(&rig), rig.next_line);
+	rig_end(&rig);
+}
+
+static void sets_permissions(void)
+{
+	static const enum rig_kind kinds[] = {RIG_FILES, RIG_SPOOL_FILES};
+
+	mode_t before = umask(0);
+
+	for (size_t i = 0; i < 2; i++) {
+		struct stat st;
+		struct rig rig;
+		char path[600];
+
+		rig_begin(&rig, kinds[i]);
+		CHECK(stat(rig.directory, &st) == 0 && (st.st_mode & 07777) == 0750);
+		if (i == 1)
+			CHECK(stat(rig.spool, &st) == 0 && (st.st_mode & 07777) == 0750);
+		CHECK_EQUAL(rig_offer(&rig, 900), SL_OK);
+		CHECK(rig_drain(&rig));
+		rig_path(&rig, rig_only_name(&rig, false), path);
+		CHECK(stat(path, &st) == 0 && (st.st_mode & 07777) == 0640);
+		rig_end(&rig);
+	}
+	umask(before);
+}
+
+/** Who may write to the directory can not make the sink write elsewhere. */
+static void follows_no_links(void)
+{
+	struct problem p = {0};
+	struct rig rig;
+	char path[600];
+
+	rig_begin(&rig, RIG_FILES);
+	sink_close(&rig.sink);
+	rig_path(&rig, ".edits.lock", path);
+	unlink(path);
+	CHECK_EQUAL(symlink(scratch_path("elsewhere"), path), 0);
+	CHECK(rig_open(&rig, rig_no_mark, &p) != SL_OK);
+	CHECK(access(scratch_path("elsewhere"), F_OK) != 0);
+	rig_remove(&rig);
+}
+
 static const struct check_test tests[] = {
 	{"finds damaged files", finds_damaged_files},
 	{"goes on after damage when not synced", goes_on_after_damage_when_not_synced},
 	{"survives each failing step", survives_each_failing_step},
 	{"gives back what it has not delivered", gives_back_what_it_has_not_delivered},
 	{"waits for room on a full disk", waits_for_room_on_a_full_disk},
+	{"notices that its file is gone", notices_that_its_file_is_gone},
+	{"makes its directory again", makes_its_directory_again},
+	{"goes on without what is gone", goes_on_without_what_is_gone},
+	{"sets permissions", sets_permissions},
+	{"follows no links", follows_no_links},
 	{"fails what it can not keep at the end", fails_what_it_can_not_keep_at_the_end},
 };
 

@@ -53,6 +53,9 @@ void gate_offer_all(const struct sink *sink, int count);
 /** Sync, mark, confirm: all is reported then. */
 struct spool_mark gate_commit(const struct sink *sink);
 
+/** Poll and commit, as an egress thread does, until nothing is left to do; all that was offered is there then, in order. */
+bool gate_comes_through(const struct sink *sink);
+
 /** The gate has delivered the first count lines, and nothing else. */
 bool gate_has(uint64_t count);
 
