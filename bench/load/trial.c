@@ -53,7 +53,8 @@ static void load_volley(
 	}
 }
 
-static void fire(struct load *load, struct volley *v, uint64_t now_ns, struct trial *trial)
+/** @return events taken */
+static size_t fire(struct load *load, struct volley *v, uint64_t now_ns, struct trial *trial)
 {
 	struct transport *t = load->transport;
 	size_t taken = t->kind->send(t, v->shot + v->sent, v->count - v->sent);
@@ -66,8 +67,7 @@ static void fire(struct load *load, struct volley *v, uint64_t now_ns, struct tr
 	}
 	v->sent += taken;
 	trial->offered += taken;
-	if (taken == 0) // whoever takes them may be waiting for this core
-		sched_yield();
+	return taken;
 }
 
 /** The open loop: what is due goes out, late if need be, until the time is over. */
@@ -78,16 +78,24 @@ static void shoot(struct load *load, struct pace *pace, uint64_t end_ns, struct 
 	uint64_t now_ns = clock_monotonic_ns();
 
 	while (now_ns < end_ns + FINISH_MAX_NS && t->fault[0] == '\0' && !*load->is_stopped) {
+		const uint64_t from_ns = now_ns;
+		bool has_room = true;
+
 		if (v.sent == v.count)
 			load_volley(load, pace, now_ns, end_ns, &v);
 		if (v.sent < v.count)
-			fire(load, &v, now_ns, trial);
+			has_room = fire(load, &v, now_ns, trial) != 0;
 		else if (now_ns >= end_ns)
 			break;
 		else if (pace_next_ns(pace) > now_ns + SLEEP_MIN_NS && !t->kind->is_answered)
 			sleep_ns(pace_next_ns(pace) - now_ns - SLEEP_SLACK_NS);
+		// Whoever takes them, or writes them, may be waiting for this core, and the system gives it away
+		// after milliseconds only to who does not ask.
+		sched_yield();
 		t->kind->poll(t);
 		now_ns = clock_monotonic_ns();
+		if (!has_room)
+			trial->no_room_ns += now_ns - from_ns;
 	}
 	// What was made ready and not sent is due all the same.
 	trial->due = pace->count;

@@ -30,6 +30,7 @@ struct trial {
 	uint64_t due;                   // events that the rate asks for in that time
 	uint64_t offered;               // events sent
 	uint64_t bytes;                 // of them
+	uint64_t no_room_ns;            // events were due, and the other side took none
 	bool is_counted;                // what follows is known
 	uint64_t taken;                 // events that came through
 	uint64_t delivered;             // rows that sinks have got

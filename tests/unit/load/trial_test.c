@@ -102,6 +102,7 @@ static void test_all_come_through(void)
 	CHECK_EQUAL(trial.late.count, 5000);
 	CHECK(fake.is_ordered && fake.last_number == 5000);
 	CHECK(trial.is_counted && trial_lost(&trial) == 0 && trial_is_good(&trial, 0));
+	CHECK_EQUAL(trial.no_room_ns, 0);
 }
 
 static void test_poisson(void)
@@ -129,6 +130,8 @@ static void test_held_back(void)
 	CHECK_EQUAL(trial.offered, 1000);
 	CHECK_EQUAL(trial_lost(&trial), 4000);
 	CHECK(!trial_is_good(&trial, 0.5));
+	// From the moment that the thousandth was due: it is known that it was not the generator.
+	CHECK(trial.no_room_ns > DURATION_NS / 2);
 }
 
 static void test_failures(void)
