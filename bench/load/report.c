@@ -134,6 +134,8 @@ static json_t *trial_json(const char *purpose, const struct trial *t, bool is_go
 	json_object_set_new(object, "dropped", drops_json(t));
 	if (t->latency.count != 0)
 		json_object_set_new(object, "latency", histogram_json(&t->latency));
+	if (t->inside.count != 0)
+		json_object_set_new(object, "latency_inside", histogram_json(&t->inside));
 	return object;
 }
 
@@ -194,6 +196,8 @@ static void print_trial(const char *purpose, const struct trial *t, bool is_good
 			       frame_reason_help((enum frame_reason)r));
 	if (t->latency.count != 0)
 		print_histogram("latency", &t->latency);
+	if (t->inside.count != 0)
+		print_histogram("of it inside", &t->inside);
 	if (t->late.count != 0)
 		print_histogram("sent late by", &t->late);
 	fflush(stdout);

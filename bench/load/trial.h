@@ -37,7 +37,8 @@ struct trial {
 	uint64_t dropped;               // datagrams
 	uint64_t drop[TRIAL_DROPS_MAX]; // by enum frame_reason
 	struct histogram late;          // sending: behind the time that an event was due at
-	struct histogram latency;       // count is 0 where nobody tells
+	struct histogram latency;       // from the time due; count is 0 where nobody tells
+	struct histogram inside;        // from arrival to the sink, by the dataplane's counters
 };
 
 /**
