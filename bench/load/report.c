@@ -104,7 +104,7 @@ static json_t *drops_json(const struct trial *t)
 static json_t *trial_json(const char *purpose, const struct trial *t, bool is_good)
 {
 	json_t *object = json_pack(
-		"{s:s,s:f,s:f,s:I,s:I,s:f,s:I,s:o}",
+		"{s:s,s:f,s:f,s:I,s:I,s:f,s:I,s:f,s:o}",
 		"purpose",
 		purpose,
 		"rate",
@@ -119,6 +119,8 @@ static json_t *trial_json(const char *purpose, const struct trial *t, bool is_go
 		(double)t->offered / t->seconds,
 		"bytes",
 		(json_int_t)t->bytes,
+		"no_room_seconds",
+		(double)t->no_room_ns / 1e9,
 		"send_late",
 		histogram_json(&t->late)
 	);
@@ -132,6 +134,8 @@ static json_t *trial_json(const char *purpose, const struct trial *t, bool is_go
 	json_object_set_new(object, "dropped", drops_json(t));
 	if (t->latency.count != 0)
 		json_object_set_new(object, "latency", histogram_json(&t->latency));
+	if (t->inside.count != 0)
+		json_object_set_new(object, "latency_inside", histogram_json(&t->inside));
 	return object;
 }
 
@@ -171,7 +175,10 @@ static void print_trial(const char *purpose, const struct trial *t, bool is_good
 	       (double)t->offered / t->seconds,
 	       (double)t->bytes / t->seconds / 1e6);
 	if (t->offered < t->due)
-		printf(", %" PRIu64 " could not be sent in time", t->due - t->offered);
+		printf(", %" PRIu64 " could not be sent in time: the other side had no room for "
+		       "%.0f %% of it",
+		       t->due - t->offered,
+		       (double)t->no_room_ns / t->seconds / 1e7);
 	if (t->is_counted)
 		printf(", came through %" PRIu64 ", lost %" PRIu64 " of %" PRIu64 "%s",
 		       t->taken,
@@ -189,6 +196,8 @@ static void print_trial(const char *purpose, const struct trial *t, bool is_good
 			       frame_reason_help((enum frame_reason)r));
 	if (t->latency.count != 0)
 		print_histogram("latency", &t->latency);
+	if (t->inside.count != 0)
+		print_histogram("of it inside", &t->inside);
 	if (t->late.count != 0)
 		print_histogram("sent late by", &t->late);
 	fflush(stdout);

@@ -25,8 +25,9 @@ struct ported {
 	struct rte_mbuf **mbuf;   // [event_count] owned
 	struct framed *framed;    // [event_count] owned
 	uint32_t event_count;
-	uint16_t queue; // of the next burst
-	bool has_taken; // the last one
+	uint64_t stamped; // number of the last shot that is written into its frame
+	uint16_t queue;   // of the next burst
+	bool has_taken;   // the last one
 };
 
 static uint32_t largest_frame(const struct frame_maker *maker, const struct stock *stock)
@@ -185,10 +186,11 @@ static enum sl_status open_memif(
 
 	if (o->is_self_test)
 		SL_TRY(receiver_start(&receiver, o->queues, o->memory_mib, ret_problem));
+	// 1,024 places: more would wander out of the caches before the other side reads what is in them.
 	snprintf(
 		device,
 		sizeof(device),
-		"net_memif0,role=client,id=0,socket-abstract=no,rsize=12,socket=%s",
+		"net_memif0,role=client,id=0,socket-abstract=no,rsize=10,socket=%s",
 		o->is_self_test ? receiver.path : o->target
 	);
 	return open_with(t, o, device, STOCK_EVENT_MAX, receiver, ret_problem);
@@ -203,7 +205,11 @@ static size_t send_frames(struct transport *t, const struct shot shots[], size_t
 	for (size_t i = 0; i < count; i++) {
 		const uint32_t n = shots[i].event;
 
-		framed_stamp(&p->framed[n], shots[i].subject, shots[i].number);
+		// Those that found no room last time are as they were.
+		if (shots[i].number > p->stamped) {
+			framed_stamp(&p->framed[n], shots[i].subject, shots[i].number);
+			p->stamped = shots[i].number;
+		}
 		burst[i] = p->mbuf[n];
 		rte_mbuf_refcnt_set(burst[i], 2); // the port's and ours
 	}

@@ -1,5 +1,6 @@
 #include "bench/load/trial.h"
 
+#include "bench/load/follow.h"
 #include "bench/load/pace.h"
 #include "io/base/clock.h"
 
@@ -53,7 +54,8 @@ static void load_volley(
 	}
 }
 
-static void fire(struct load *load, struct volley *v, uint64_t now_ns, struct trial *trial)
+/** @return events taken */
+static size_t fire(struct load *load, struct volley *v, uint64_t now_ns, struct trial *trial)
 {
 	struct transport *t = load->transport;
 	size_t taken = t->kind->send(t, v->shot + v->sent, v->count - v->sent);
@@ -66,34 +68,67 @@ static void fire(struct load *load, struct volley *v, uint64_t now_ns, struct tr
 	}
 	v->sent += taken;
 	trial->offered += taken;
-	if (taken == 0) // whoever takes them may be waiting for this core
-		sched_yield();
+	return taken;
 }
 
 /** The open loop: what is due goes out, late if need be, until the time is over. */
-static void shoot(struct load *load, struct pace *pace, uint64_t end_ns, struct trial *trial)
+static void shoot(
+	struct load *load,
+	struct pace *pace,
+	struct follow *follow,
+	uint64_t end_ns,
+	struct trial *trial
+)
 {
 	struct transport *t = load->transport;
 	struct volley v = {.count = 0};
 	uint64_t now_ns = clock_monotonic_ns();
 
 	while (now_ns < end_ns + FINISH_MAX_NS && t->fault[0] == '\0' && !*load->is_stopped) {
+		const uint64_t from_ns = now_ns;
+		bool has_room = true;
+
 		if (v.sent == v.count)
 			load_volley(load, pace, now_ns, end_ns, &v);
 		if (v.sent < v.count)
-			fire(load, &v, now_ns, trial);
+			has_room = fire(load, &v, now_ns, trial) != 0;
 		else if (now_ns >= end_ns)
 			break;
-		else if (pace_next_ns(pace) > now_ns + SLEEP_MIN_NS && !t->kind->is_answered)
+		else if (pace_next_ns(pace) > now_ns + SLEEP_MIN_NS && !t->kind->is_answered && follow_is_through(follow, trial->offered))
 			sleep_ns(pace_next_ns(pace) - now_ns - SLEEP_SLACK_NS);
+		// Whoever takes them, or writes them, may be waiting for this core, and the system gives it away
+		// after milliseconds only to who does not ask.
+		sched_yield();
 		t->kind->poll(t);
 		now_ns = clock_monotonic_ns();
+		follow_look(follow, trial->offered, now_ns);
+		if (!has_room)
+			trial->no_room_ns += now_ns - from_ns;
 	}
 	// What was made ready and not sent is due all the same.
 	trial->due = pace->count;
 	while (pace_next_ns(pace) < end_ns && !*load->is_stopped) {
 		pace_take(pace);
 		trial->due++;
+	}
+}
+
+/** See everything offered come through, or nothing more come. */
+static void follow_rest(struct load *load, struct follow *follow, uint64_t offered)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+	uint64_t moved_ns = now_ns;
+
+	while (!follow_is_through(follow, offered) && now_ns < moved_ns + SETTLE_QUIET_NS
+	       && !*load->is_stopped) {
+		const uint64_t seen = follow->seen;
+
+		sched_yield();
+		load->transport->kind->poll(load->transport);
+		now_ns = clock_monotonic_ns();
+		follow_look(follow, offered, now_ns);
+		if (follow->seen != seen)
+			moved_ns = now_ns;
 	}
 }
 
@@ -142,8 +177,12 @@ static void conclude(
 	trial->dropped = after->dropped - before->dropped;
 	for (uint32_t i = 0; i < TRIAL_DROPS_MAX; i++)
 		trial->drop[i] = after->drop[i] - before->drop[i];
-	if (load->counted->source == COUNTED_BY_COUNTERS && trial->latency.count == 0)
-		counted_latency(before, after, &trial->latency);
+	if (load->counted->source != COUNTED_BY_COUNTERS)
+		return;
+	counted_latency(before, after, &trial->inside);
+	// Where some are missing, the nth that comes through is not the nth that was due.
+	if (!load->transport->kind->is_answered && trial->latency.count != trial->due)
+		histogram_reset(&trial->latency);
 }
 
 enum sl_status trial_run(
@@ -158,13 +197,18 @@ enum sl_status trial_run(
 	static struct counted_figures after;
 	struct transport *t = load->transport;
 	const uint64_t start_ns = clock_monotonic_ns();
+	struct follow follow;
 	struct pace pace;
 
 	*ret_trial = (struct trial){.rate = rate};
 	pace_init(&pace, rate, load->is_poisson, start_ns, load->seed++);
+	follow_init(
+		&follow, t->kind->is_answered ? NULL : load->counted, &pace, &ret_trial->latency
+	);
 	counted_read(load->counted, &before);
 	t->latency = t->kind->is_answered ? &ret_trial->latency : NULL;
-	shoot(load, &pace, start_ns + duration_ns, ret_trial);
+	shoot(load, &pace, &follow, start_ns + duration_ns, ret_trial);
+	follow_rest(load, &follow, ret_trial->offered);
 	ret_trial->seconds = (double)duration_ns / 1e9;
 	if (t->fault[0] == '\0' && load->counted->source != COUNTED_NOT)
 		settle(load, &before, ret_trial->offered, &after);

@@ -30,13 +30,15 @@ struct trial {
 	uint64_t due;                   // events that the rate asks for in that time
 	uint64_t offered;               // events sent
 	uint64_t bytes;                 // of them
+	uint64_t no_room_ns;            // events were due, and the other side took none
 	bool is_counted;                // what follows is known
 	uint64_t taken;                 // events that came through
 	uint64_t delivered;             // rows that sinks have got
 	uint64_t dropped;               // datagrams
 	uint64_t drop[TRIAL_DROPS_MAX]; // by enum frame_reason
 	struct histogram late;          // sending: behind the time that an event was due at
-	struct histogram latency;       // count is 0 where nobody tells
+	struct histogram latency;       // from the time due; count is 0 where nobody tells
+	struct histogram inside;        // from arrival to the sink, by the dataplane's counters
 };
 
 /**

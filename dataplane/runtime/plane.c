@@ -210,9 +210,14 @@ static void apply(struct plane *p, const struct link_message *m, const int fds[]
 		tell(&answer, &problem);
 		notice_problem("policy refused", &problem);
 	} else {
-		notice("policy %llu is in force after %llu us",
+		const struct runtime_change change = runtime_last_change(p->runtime);
+
+		notice("policy %llu is in force on every core after %llu us, %llu of them to make "
+		       "it "
+		       "ready",
 		       (unsigned long long)m->epoch,
-		       (unsigned long long)(clock_monotonic_ns() - arrived_ns) / 1000);
+		       (unsigned long long)change.used_ns / 1000,
+		       (unsigned long long)change.ready_ns / 1000);
 	}
 	if (link_send(p->socket, &answer, NULL, 0) != SL_OK)
 		close_link(p);

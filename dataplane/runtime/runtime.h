@@ -38,6 +38,15 @@ enum sl_status runtime_apply(
 	struct problem *ret_problem
 );
 
+/** What a change of policy took, from its arrival. */
+struct runtime_change {
+	uint64_t ready_ns; // until everything was made and the pointer could be published
+	uint64_t used_ns;  // until every worker had begun a round with it
+};
+
+/** Of the last policy that came in force. */
+struct runtime_change runtime_last_change(const struct runtime *runtime);
+
 /** Let go of what is no longer used. Call it now and then, from where runtime_apply is called. */
 void runtime_tidy(struct runtime *runtime);
 

@@ -105,6 +105,61 @@ static enum sl_status give_pool(
 	return SL_OK;
 }
 
+/** The outlet of the epoch in force that suits a stream of a new image. NULL = none */
+static struct outlet *suitable_outlet(
+	const struct epoch *before,
+	const struct plane_image *image,
+	uint32_t stream
+)
+{
+	for (uint32_t s = 0; before != NULL && s < before->stream_count; s++)
+		if (memcmp(plane_streams(before->source.image)[s].id,
+			   plane_streams(image)[stream].id,
+			   16)
+		    == 0)
+			return outlet_fits(before->outlet[s], image, stream) ? before->outlet[s]
+									     : NULL;
+	return NULL;
+}
+
+/**
+ * Outlets to a new epoch. Only one with other sinks than before needs the egress thread, which may be at the disk now:
+ * what the rest is compared by never changes.
+ */
+static enum sl_status give_outlets(struct runtime *r, struct epoch *e, struct problem *ret_problem)
+{
+	bool has_all = true;
+
+	for (uint32_t s = 0; s < e->stream_count; s++) {
+		e->outlet[s] = suitable_outlet(r->epoch, e->source.image, s);
+		has_all &= e->outlet[s] != NULL;
+	}
+	if (has_all)
+		return SL_OK;
+	return egress_prepare(
+		r->egress, e->source.image, r->counters->sink, e->slot, e->outlet, ret_problem
+	);
+}
+
+/** Outlets that one has and the other has not are let go. @param kept NULL = none */
+static void retire_outlets(struct runtime *r, const struct epoch *gone, const struct epoch *kept)
+{
+	uint32_t kept_count = kept != NULL ? kept->stream_count : 0;
+
+	for (uint32_t g = 0; gone != NULL && g < gone->stream_count; g++) {
+		bool is_kept = gone->outlet[g] == NULL;
+
+		for (uint32_t k = 0; k < kept_count; k++)
+			is_kept |= kept->outlet[k] == gone->outlet[g];
+		if (is_kept)
+			continue;
+		egress_retire_others(
+			r->egress, kept != NULL ? kept->outlet : gone->outlet, kept_count
+		);
+		return;
+	}
+}
+
 /** Outlets and parcels to the lanes of a new epoch. */
 static enum sl_status equip(struct runtime *r, struct epoch *e, struct problem *ret_problem)
 {
@@ -113,9 +168,7 @@ static enum sl_status equip(struct runtime *r, struct epoch *e, struct problem *
 	for (uint32_t w = 0; w < r->settings.worker_count; w++)
 		for (uint32_t s = 0; s < e->stream_count; s++)
 			SL_TRY(give_pool(r, &e->lane[w][s], w, rows[s].id, ret_problem));
-	SL_TRY(egress_prepare(
-		r->egress, e->source.image, r->counters->sink, e->slot, e->outlet, ret_problem
-	));
+	SL_TRY(give_outlets(r, e, ret_problem));
 	for (uint32_t w = 0; w < r->settings.worker_count; w++)
 		for (uint32_t s = 0; s < e->stream_count; s++)
 			e->lane[w][s].outlet = e->outlet[s];
@@ -194,8 +247,10 @@ static enum sl_status make_epoch(
 		status = SL_OK;
 	if (status == SL_OK)
 		status = equip(r, *ret_epoch, ret_problem);
-	if (status == SL_OK && datagram_server_clients(r->server, source->image) != SL_OK)
+	if (status == SL_OK && datagram_server_clients(r->server, source->image) != SL_OK) {
 		status = problem_set(ret_problem, SL_E_NOMEM, "no memory for the clients");
+		retire_outlets(r, *ret_epoch, r->epoch);
+	}
 	if (status != SL_OK) {
 		(*ret_epoch)->source.release = NULL;
 		epoch_free(*ret_epoch, r->settings.worker_count);
@@ -216,21 +271,26 @@ enum sl_status runtime_apply(
 
 	SL_TRY(make_epoch(r, source, &next, ret_problem));
 	name_slots(r, next);
+	r->change.ready_ns = clock_monotonic_ns() - arrived_ns;
 	// Pairs with the acquire in pin_epoch.
 	atomic_store_explicit(&r->shift.epoch, next, memory_order_release);
 	wait_for_workers(r);
+	r->change.used_ns = clock_monotonic_ns() - arrived_ns;
 	r->epoch = next;
 	atomic_store_explicit(
-		&r->counters->policy_change_ns,
-		clock_monotonic_ns() - arrived_ns,
-		memory_order_relaxed
+		&r->counters->policy_change_ns, r->change.used_ns, memory_order_relaxed
 	);
 	atomic_store_explicit(&r->counters->epoch, source->image->epoch, memory_order_release);
-	egress_retire_others(r->egress, next->outlet, next->stream_count);
+	retire_outlets(r, before, next);
 	mark_pools(r);
 	epoch_free(before, r->settings.worker_count);
 	runtime_tidy(r);
 	return SL_OK;
+}
+
+struct runtime_change runtime_last_change(const struct runtime *r)
+{
+	return r->change;
 }
 
 void runtime_drop_epoch(struct runtime *r)

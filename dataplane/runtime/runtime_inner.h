@@ -31,7 +31,8 @@ struct runtime {
 	struct bench bench[SETTINGS_WORKERS_MAX];
 	struct worker *worker[SETTINGS_WORKERS_MAX];
 	struct shift shift;
-	struct epoch *epoch;      // in force; NULL = none yet
+	struct epoch *epoch; // in force; NULL = none yet
+	struct runtime_change change;
 	struct pool_entry *pools; // list
 };
 

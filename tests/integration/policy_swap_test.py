@@ -7,11 +7,14 @@ namespaces.
 """
 
 import collections
+import ctypes
 import json
 import os
 import re
 import shutil
 import sys
+import threading
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import appliance as box
@@ -22,7 +25,8 @@ from client_driver import event
 SWAPS = int(os.environ.get("SEALANE_SWAPS", "1000"))
 RATE = 3000  # events a second
 BROKEN_EVERY = max(4, min(100, SWAPS // 4))  # changes
-CHANGE_NS_MAX = 10_000_000
+CHANGE_MS_MAX = 10
+PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH, WAIT_ALL = 0x4206, 0x4207, 17, 0x40000000  # of Linux
 
 CONTRACT = """contract: test/swap/{version}
 key: user
@@ -112,13 +116,94 @@ def is_whole(name):
     return bool(texts) and not files_of(name, is_hidden=True) and all(text.endswith(b"\n") for text in texts)
 
 
+def threads(process):
+    """Name of each thread of a process by its number."""
+    tasks = f"/proc/{process.pid}/task"
+    return {int(t): cli.read(f"{tasks}/{t}/comm").decode().strip() for t in os.listdir(tasks)}
+
+
+class Waits:
+    """How long those threads waited for a processor that a change goes through: the one that makes it, and the workers."""
+
+    def __init__(self, process):
+        names = threads(process)
+        wanted = [t for t in names if t == process.pid or names[t].startswith("sealane-work")]
+        self.files = [f"/proc/{process.pid}/task/{t}/schedstat" for t in wanted]
+        self.before = self.read()
+
+    def read(self):
+        return sum(int(cli.read(file).split()[1]) for file in self.files)
+
+    def since(self):
+        now = self.read()
+        waited, self.before = now - self.before, now
+        return waited
+
+
+def spread(values):
+    values = sorted(values)
+    return tuple(values[min(len(values) - 1, len(values) * p // 1000)] / 1e6 for p in (500, 990, 999, 1000))
+
+
+def stolen_share(before):
+    """Percent of the processors' time that their host took since then."""
+    after = [int(n) for n in cli.read("/proc/stat").split()[1:9]]
+    passed = [y - x for x, y in zip(before, after)] if before else [1]
+    return after, 100 * passed[-1] / max(1, sum(passed))
+
+
+def tell_times(times, asked, waits):
+    own = [max(0, t - w) for t, w in zip(times, waits)]
+    for what, values in (
+        ("from its arrival at the dataplane to every core", times),
+        ("meanwhile waited for a processor", waits),
+        ("without that", own),
+        ("the whole request, compiled and answered", asked),
+    ):
+        print("      %-48s in ms: p50 %5.2f, p99 %5.2f, p99.9 %5.2f, max %5.2f" % (what, *spread(values)))
+    # Beside others a thread waits for a processor now and then; all else is ours.
+    is_soon = spread(times)[0] <= CHANGE_MS_MAX and spread(own)[1] <= CHANGE_MS_MAX
+    check(f"a change is at work on every core within {CHANGE_MS_MAX} ms", is_soon, spread(own))
+
+
+def stand_still(process, name, seconds, action):
+    """Do something while one thread of a process stands still, for so long at the most. @return whether it was done by then"""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    task = next(t for t, n in threads(process).items() if n == name)
+    doer = threading.Thread(target=action)
+    stopped = libc.ptrace(PTRACE_SEIZE, task, None, None) == 0 and libc.ptrace(PTRACE_INTERRUPT, task, None, None) == 0
+    if not stopped:
+        raise OSError(ctypes.get_errno(), f"{name} can not be stopped")
+    os.waitpid(task, WAIT_ALL)
+    doer.start()
+    doer.join(seconds)
+    is_done = not doer.is_alive()
+    libc.ptrace(PTRACE_DETACH, task, None, None)
+    doer.join()
+    return is_done
+
+
+def change_beside_slow_disk(a, requests):
+    """Who writes to the disk may be busy with it for long: a change of what is sealed, and how, has nothing to do there."""
+    for name in ("a-moved", "b-moved"):
+        is_done = stand_still(a.dataplane, "sealane-egress", 5, lambda name=name: requests.apply(path_of(name)))
+        check("a change that opens no sink does not wait for the disk", is_done)
+
+
 def swap(a, requests):
     """All changes, as fast as they come back; after half of them the sealed events go elsewhere."""
-    times, good, tally = [], 0, collections.Counter()
+    times, asked, waited, good, tally = [], [], [], 0, collections.Counter()
+    waits = Waits(a.dataplane)
+    stolen, _ = stolen_share(None)
     for n in range(SWAPS):
         if n == SWAPS // 2:
             check("before its sink changes the file has no name yet", files_of("sealed", is_hidden=True))
+        waits.since()
+        started = time.monotonic_ns()
         answer = requests.apply(path_of("ba"[n % 2] if n < SWAPS // 2 else ("b-moved", "a-moved")[n % 2]))
+        asked.append(time.monotonic_ns() - started)
+        waited.append(waits.since())
         good += answer["ok"] and answer["is_at_work"]
         times.append(requests.dataplane()["policy_change_ns"])
         if n == SWAPS // 2:
@@ -127,11 +212,9 @@ def swap(a, requests):
             refusals(a, requests, tally)
     check(f"{SWAPS} changes are at work", good == SWAPS, good)
     check("broken directories are refused with file:line:column and change nothing", all(ok for _, ok in tally) and tally, tally)
-    times.sort()
-    p50, p99 = times[len(times) // 2], times[len(times) * 99 // 100]
-    print(f"      to every core in ms: p50 {p50 / 1e6:.2f}, p99 {p99 / 1e6:.2f}, max {times[-1] / 1e6:.2f}")
-    # Beside others the worker waits for a processor now and then: the middle is what is promised.
-    check("a change is at work on every core within 10 ms", p50 <= CHANGE_NS_MAX, times[-10:])
+    tell_times(times, asked, waited)
+    print(f"      of them the one that opens a sink: {times[SWAPS // 2] / 1e6:.2f} ms")
+    print(f"      the host took {stolen_share(stolen)[1]:.1f} % of the processors' time")
 
 
 def is_open(row, field, n):
@@ -209,6 +292,7 @@ def main():
     load = client_driver.Load(a, 7002, os.path.join(path_of("a"), "driver.key"), RATE)
     check("events flow", box.wait_until(lambda: a.delivered() > RATE // 4), a.text_of_logs()[-2000:])
     swap(a, requests)
+    change_beside_slow_disk(a, requests)
     check("every event is acknowledged", load.end(), load.text)
     check("the dataplane drains and ends", a.stop(a.dataplane) == 0, a.text_of_logs()[-3000:])
     check("control ends", a.stop(a.control) == 0, a.text_of_logs()[-3000:])

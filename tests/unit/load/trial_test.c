@@ -19,6 +19,7 @@ static struct fake {
 	uint64_t sent;
 	uint64_t last_number;
 	bool is_ordered;
+	struct counters *counters; // of a silent one's other side; NULL = it answers
 } fake;
 
 static size_t send_fake(struct transport *t, const struct shot shots[], size_t count)
@@ -43,6 +44,24 @@ static size_t send_fake(struct transport *t, const struct shot shots[], size_t c
 	return taken;
 }
 
+/** Nothing comes back: a dataplane counts. Of every lose_every one is dropped. */
+static size_t send_silent(struct transport *t, const struct shot shots[], size_t count)
+{
+	(void)t;
+	(void)shots;
+	for (size_t i = 0; i < count; i++) {
+		fake.sent++;
+		if (fake.lose_every != 0 && fake.sent % fake.lose_every == 0) {
+			fake.counters->row[PLANE_STREAMS_MAX].frame_drop[3]++;
+			continue;
+		}
+		fake.counters->row[0].value[COUNTER_EVENTS_IN]++;
+		fake.counters->sink[0].rows_delivered++;
+		fake.counters->sink[0].latency_ns[counters_latency_bucket(1000)]++;
+	}
+	return count;
+}
+
 static void poll_fake(struct transport *t)
 {
 	(void)t;
@@ -60,12 +79,22 @@ static const struct transport_kind kind = {
 	.poll = poll_fake,
 };
 
+static const struct transport_kind silent_kind = {
+	.name = "silent",
+	.send = send_silent,
+	.poll = poll_fake,
+};
+
 static volatile sig_atomic_t is_stopped;
 static struct trial trial;
 
 static enum sl_status run(struct fake how, double rate, bool is_poisson)
 {
-	struct transport transport = {.kind = &kind, .is_counted = true, .delivered = 77};
+	struct transport transport = {
+		.kind = how.counters != NULL ? &silent_kind : &kind,
+		.is_counted = how.counters == NULL,
+		.delivered = 77,
+	};
 	struct stock_event events[SHOTS_MAX] = {{.size = 100}};
 	struct stock stock = {.events = events, .count = SHOTS_MAX};
 	struct load load = {
@@ -84,10 +113,13 @@ static enum sl_status run(struct fake how, double rate, bool is_poisson)
 	fake.is_ordered = true;
 	CHECK_FATAL(draw_init(&draw, DRAW_UNIFORM, 0, 10, 1) == SL_OK);
 	CHECK_FATAL(counted_open(&counted, NULL, &transport, &problem) == SL_OK);
+	if (how.counters != NULL)
+		counted = (struct counted){.source = COUNTED_BY_COUNTERS, .counters = how.counters};
 	load.draw = &draw;
 	load.counted = &counted;
 	status = trial_run(&load, rate, DURATION_NS, &trial, &problem);
-	counted_close(&counted);
+	if (how.counters == NULL)
+		counted_close(&counted);
 	draw_done(&draw);
 	return status;
 }
@@ -102,6 +134,7 @@ static void test_all_come_through(void)
 	CHECK_EQUAL(trial.late.count, 5000);
 	CHECK(fake.is_ordered && fake.last_number == 5000);
 	CHECK(trial.is_counted && trial_lost(&trial) == 0 && trial_is_good(&trial, 0));
+	CHECK_EQUAL(trial.no_room_ns, 0);
 }
 
 static void test_poisson(void)
@@ -129,6 +162,31 @@ static void test_held_back(void)
 	CHECK_EQUAL(trial.offered, 1000);
 	CHECK_EQUAL(trial_lost(&trial), 4000);
 	CHECK(!trial_is_good(&trial, 0.5));
+	// From the moment that the thousandth was due: it is known that it was not the generator.
+	CHECK(trial.no_room_ns > DURATION_NS / 2);
+}
+
+/** Where nothing comes back, latencies are from the time due all the same, unless some are missing. */
+static void test_followed(void)
+{
+	const size_t size = counters_size(1);
+	struct counters *c = aligned_alloc(64, (size + 63) / 64 * 64);
+
+	CHECK_FATAL(c != NULL);
+	memset(c, 0, size);
+	c->worker_count = 1;
+	c->stream_id[0][0] = 1;
+	CHECK(run((struct fake){.counters = c}, 20000, true) == SL_OK);
+	CHECK(trial.offered == trial.due && trial.taken == trial.due);
+	CHECK_EQUAL(trial.latency.count, trial.due);
+	CHECK_EQUAL(trial.inside.count, trial.due);
+	CHECK(trial.latency.max_ns >= trial.late.max_ns);
+
+	CHECK(run((struct fake){.counters = c, .lose_every = 100}, 20000, false) == SL_OK);
+	CHECK(trial_lost(&trial) == 10 && trial.dropped == 10);
+	CHECK_EQUAL(trial.latency.count, 0);
+	CHECK_EQUAL(trial.inside.count, 990);
+	free(c);
 }
 
 static void test_failures(void)
@@ -212,6 +270,7 @@ static const struct check_test tests[] = {
 	{"as many as a Poisson process makes", test_poisson},
 	{"losses", test_losses},
 	{"a transport that takes no more", test_held_back},
+	{"a transport that nothing comes back by", test_followed},
 	{"failures", test_failures},
 	{"counters of a dataplane", test_counters},
 	{"counters of a process", test_counters_of_process},
