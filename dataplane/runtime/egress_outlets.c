@@ -108,7 +108,7 @@ static enum sl_status make_outlet(struct egress *e, struct prepare *p, uint32_t 
 	must_wait =
 		find_forebear(e->outlets, o) != NULL || find_forebear(newcomers_of(e), o) != NULL;
 	pthread_mutex_unlock(&e->list_lock);
-	return must_wait ? SL_OK : outlet_open(o, &p->marks, p->problem);
+	return must_wait ? outlet_check(o, p->problem) : outlet_open(o, &p->marks, p->problem);
 }
 
 /** Those that are as they were; and all marks. */

@@ -85,6 +85,9 @@ bool outlet_collides(const struct outlet *a, const struct outlet *b);
 /** Does it write to this place through this spool? */
 bool outlet_takes_spool(const struct outlet *outlet, uint64_t place, uint64_t spool_place);
 
+/** Can the folders of its sinks be written? For sinks that are opened later, when others have left their places. */
+enum sl_status outlet_check(const struct outlet *outlet, struct problem *ret_problem);
+
 /** Open the sinks, each with its mark. On failure none is open. */
 enum sl_status outlet_open(
 	struct outlet *outlet,

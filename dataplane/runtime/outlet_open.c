@@ -1,11 +1,20 @@
 #include "dataplane/runtime/outlet.h"
+#include "io/directory.h"
+#include "io/file_problem.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 // A stream's sinks as the image tells them: what makes two the same, and how they are opened.
+
+enum {
+	FOLDER_MODE = 0750 // as the sinks make theirs
+};
 
 static const struct plane_sink *sinks_of(const struct plane_image *image, uint32_t stream)
 {
@@ -261,6 +270,35 @@ static enum sl_status open_alone(
 		return SL_E_BUSY;
 	}
 	return open_inner(plan, mark, outlet_report, o, ret_sink, ret_problem);
+}
+
+/** Is a folder there, or can it be made, and may we write into it? */
+static enum sl_status check_folder(const char *path, struct problem *ret_problem)
+{
+	int error = directory_make(path, FOLDER_MODE);
+
+	if (error == 0 && faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) != 0)
+		error = errno;
+	return error == 0 ? SL_OK : file_problem(ret_problem, error, path, "be opened");
+}
+
+enum sl_status outlet_check(const struct outlet *o, struct problem *ret_problem)
+{
+	struct view left =
+		view_of(o->definition.bytes + sizeof(o->id), o->definition.size - sizeof(o->id));
+	enum sl_status status = SL_OK;
+	struct sink_plan plan;
+
+	for (uint32_t n = 0; n < o->sink_count && status == SL_OK; n++) {
+		take_plan(&left, &plan);
+		if (plan.row.kind == PLANE_SINK_FILES)
+			status = check_folder(plan.directory, ret_problem);
+		if (status == SL_OK && plan.row.spool.size != 0)
+			status = check_folder(plan.spool, ret_problem);
+	}
+	if (status != SL_OK)
+		ret_problem->row = o->row;
+	return status;
 }
 
 enum sl_status outlet_open(struct outlet *o, const struct marks *marks, struct problem *ret_problem)
