@@ -26,15 +26,16 @@ def start():
 
 
 def leftovers(demo):
-    """Namespaces, processes and folders that are still there, by the demo's number and session."""
+    """Namespaces and processes that are still there: by the demo's number and session; control and dataplane by their files."""
     found = [n for n in os.listdir("/run/netns") if n.startswith("sealane-demo-") and n.endswith(f"-{demo.pid}")] if os.path.isdir("/run/netns") else []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             state, _, _, session = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[:4]
+            words = open(f"/proc/{pid}/cmdline").read().replace("\0", " ")
         except OSError:
             continue
-        if int(session) == demo.pid and state != "Z":
-            found.append(f"process {pid}: " + open(f"/proc/{pid}/cmdline").read().replace("\0", " "))
+        if state != "Z" and (int(session) == demo.pid or re.search(r"sealane-(control -c build/demo|dataplane --control /tmp/sealane-demo\.)", words)):
+            found.append(f"process {pid}: {words}")
     return found
 
 
