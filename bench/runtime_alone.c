@@ -6,8 +6,10 @@
 #include "io/base/clock.h"
 
 #include <rte_mbuf.h>
+#include <rte_ring.h>
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 /** The turn and what it works on. */
@@ -17,8 +19,11 @@ struct alone {
 	struct policy *policy;
 	struct key_claim *claim;
 	struct dead_letter_key dead;
-	struct wave *wave; // at hand
-	struct view ahead[BATCH_MAX];
+	struct rte_ring *in;
+	atomic_bool is_ended;              // nothing more comes
+	struct rte_mbuf *ahead[BATCH_MAX]; // of the next turn
+	uint32_t ahead_count;
+	struct view ahead_text[BATCH_MAX];
 	uint32_t core;
 	struct rounds *rounds;
 };
@@ -51,6 +56,11 @@ struct alone *alone_new(struct plane_rig *rig, const struct rig_stream streams[]
 	struct problem problem;
 	size_t room;
 
+	a->in = rte_ring_create(
+		"bench_alone", PORT_RING_SIZE, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ
+	);
+	if (a->in == NULL)
+		give_up("no ring for the turn alone");
 	a->source = plane_rig_compile(rig, streams);
 	if (policy_bind(plane_rig_policy(a->source.image, 0), &a->policy, &problem) != SL_OK
 	    || engine_new(&options, &turn->engine, &problem) != SL_OK)
@@ -77,52 +87,71 @@ static struct view event_of(const struct rte_mbuf *m)
 	return view_of(end - WAVE_EVENT_SIZE, WAVE_EVENT_SIZE);
 }
 
-/** The next events, and those after them for the turn to fetch ahead, as the path lets it. */
-static void take_rows(struct alone *a)
+/**
+ * The next events, and those after them for the turn to fetch ahead, as the path lets it.
+ *
+ * @return frames of the events
+ */
+static uint32_t take_rows(struct alone *a, struct rte_mbuf *ret_frames[])
 {
 	struct batch *b = a->turn.batch;
-	struct wave *wave = a->wave;
-	uint32_t next;
 
-	b->row_count = b->ahead_count = 0;
-	for (; b->row_count < BATCH_MAX && wave->sent < wave->count; b->row_count++) {
-		b->frame[b->row_count] = event_of(wave->frame[wave->sent++]);
-		b->number[b->row_count] = b->row_count;
+	b->row_count = a->ahead_count;
+	for (uint32_t n = 0; n < b->row_count; n++) {
+		ret_frames[n] = a->ahead[n];
+		b->frame[n] = event_of(a->ahead[n]);
+		b->number[n] = n;
 	}
-	for (next = wave->sent; b->ahead_count < BATCH_MAX && next < wave->count; next++)
-		a->ahead[b->ahead_count++] = event_of(wave->frame[next]);
-	b->ahead = a->ahead;
+	a->ahead_count = rte_ring_sc_dequeue_burst(a->in, (void **)a->ahead, BATCH_MAX, NULL);
+	for (uint32_t n = 0; n < a->ahead_count; n++)
+		a->ahead_text[n] = event_of(a->ahead[n]);
+	b->ahead = a->ahead_text;
+	b->ahead_count = a->ahead_count;
+	return b->row_count;
 }
 
 static void *work(void *self)
 {
 	struct alone *a = self;
 	struct turn *turn = &a->turn;
+	struct rte_mbuf *frames[BATCH_MAX];
 
 	core_pin(a->core);
-	for (take_rows(a); turn->batch->row_count != 0; take_rows(a)) {
-		struct probe_round round = {.rows = turn->batch->row_count};
+	(void)rte_thread_register();
+	while (!atomic_load(&a->is_ended) || rte_ring_count(a->in) != 0 || a->ahead_count != 0) {
+		struct probe_round round = {.rows = take_rows(a, frames)};
 		uint64_t at;
 
+		if (round.rows == 0)
+			continue;
 		turn->out.sealed.size = turn->out.dead.size = 0;
 		turn->keys.now_ms = clock_wall_ms();
 		at = rte_rdtsc();
 		turn_run(turn);
 		round.cycles[PROBE_TURN] = (uint32_t)(rte_rdtsc() - at);
 		rounds_put(a->rounds, &round);
+		rte_pktmbuf_free_bulk(frames, round.rows);
 	}
+	rte_thread_unregister();
 	return NULL;
 }
 
-void alone_run(struct alone *alone, struct wave *wave, uint32_t core, struct rounds *rounds)
+void alone_run(
+	struct alone *alone,
+	const struct wave_plan *plan,
+	double seconds,
+	uint32_t core,
+	struct rounds *rounds
+)
 {
 	pthread_t thread;
 
-	alone->wave = wave;
 	alone->core = core;
 	alone->rounds = rounds;
+	atomic_store(&alone->is_ended, false);
 	if (pthread_create(&thread, NULL, work, alone) != 0)
 		give_up("no thread for the turn alone");
+	(void)wave_stream(alone->in, plan, seconds);
+	atomic_store(&alone->is_ended, true);
 	pthread_join(thread, NULL);
-	rte_pktmbuf_free_bulk(wave->frame, wave->count);
 }

@@ -11,8 +11,11 @@ struct alone;
 /** Make ready for a stream of these, all first ones. Aborts on failure. */
 struct alone *alone_new(struct plane_rig *rig, const struct rig_stream streams[]);
 
-/**
- * Run turns over all events of a wave where they lie, into the same memory again and again, on this core; the frames go back
- * to their pool afterwards.
- */
-void alone_run(struct alone *alone, struct wave *wave, uint32_t core, struct rounds *rounds);
+/** Run turns over events where they lie, as they come, into the same memory again and again, on this core. */
+void alone_run(
+	struct alone *alone,
+	const struct wave_plan *plan,
+	double seconds,
+	uint32_t core,
+	struct rounds *rounds
+);

@@ -10,23 +10,25 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-// Workers from the wire to the null sink, beside the turn alone over such events and the same (shared) key table; and two
+// A worker from the wire to the null sink, beside the turn alone over such events and the same (shared) key table; and two
 // workers beside one.
 //
-// usage: runtime_bench [USERS [WAVES]]
+// usage: runtime_bench [USERS [PIECES]]
 //
-// Events are of 512 bytes with three sealed fields, each of a user drawn at random. They are made ahead, in waves of 16,384
-// frames a worker: while workers are timed nobody makes any, and nothing of them is in a worker's cache. Worker n is on
-// core n; egress, journal and what puts frames on the ring are on the last core, and sleep most of the time. Path and turn,
-// one worker and two, take turns wave by wave: a ratio is the median of the waves' ratios. Times are sums of rounds, without
-// the slowest: while those ran, the core was taken away.
+// Events are of 512 bytes with three sealed fields, each of a user drawn at random. Worker n is on core n; egress, journal and
+// generator are on the last core. Path and turn alone take turns in pieces of 30 ms, each fed as fast as it
+// takes. Two workers and one are fed with events made ahead, 16,384 a worker, so that the generator is out of the way of the
+// second. Times are sums of rounds, without the slowest: while those ran, the core was taken away. A ratio is the median of
+// the pieces' ratios; figures are medians, with quartiles.
 
 enum {
-	WAVES = 60,
+	PIECES = 100,
 	FEED_US = 200,  // between two looks at the workers' rings
-	REST_US = 2000, // until a worker that rests has seen that its probe is gone
-	RATIOS_MAX = 1000
+	REST_US = 5000, // until a worker that rests has seen that its probe is gone
+	PIECES_MAX = 1000
 };
+
+static const double PIECE_S = 0.03;
 
 static const struct rig_stream streams[] = {
 	{"bench", wave_contract, "{port: 7001, mode: plain}", "{null: true}"},
@@ -65,52 +67,54 @@ static void offer(struct plane_rig *rig, uint32_t workers)
 	}
 }
 
-static void prepare(struct plane_rig *rig, struct wave *wave, bool has_checksum, uint64_t users)
+static struct wave_plan plan_of(struct plane_rig *rig, bool has_checksum, uint64_t users)
 {
-	const struct wave_plan plan = {
+	return (struct wave_plan){
 		.pool = runtime_port(rig->runtime)->frames,
 		.has_checksum = has_checksum,
 		.users = users,
 	};
-
-	wave_prepare(wave, &plan, WAVE_FRAMES);
 }
 
 /** Give every user a key. */
 static void warm(struct plane_rig *rig, uint64_t users)
 {
 	uint64_t next = 0;
-	const struct wave_plan plan = {
-		.pool = runtime_port(rig->runtime)->frames,
-		.users = users,
-		.next = &next,
-	};
+	struct wave_plan plan = plan_of(rig, false, users);
 
+	plan.next = &next;
 	while (next < users) {
 		wave_prepare(&waves[0], &plan, WAVE_FRAMES / 8);
 		offer(rig, 1);
 	}
 }
 
-/** Waves for so many workers, from the wire to the sink, under their probes. */
-static void run_path(struct plane_rig *rig, uint32_t workers, bool has_checksum, uint64_t users)
+/** A piece of the path of worker 0. @return events */
+static uint64_t run_path(struct plane_rig *rig, const struct wave_plan *plan)
 {
-	for (uint32_t w = 0; w < workers; w++) {
-		prepare(rig, &waves[w], has_checksum, users);
-		runtime_probe(rig->runtime, w, &probes[w]);
+	uint64_t limit = clock_monotonic_ns() + 10000000000u;
+	uint64_t aim = settled(rig);
+	uint64_t sent;
+
+	runtime_probe(rig->runtime, 0, &probes[0]);
+	sent = wave_stream(runtime_port(rig->runtime)->in[0], plan, PIECE_S);
+	while (settled(rig) < aim + sent) {
+		if (clock_monotonic_ns() > limit)
+			give_up("events are missing");
+		usleep(FEED_US);
 	}
-	offer(rig, workers);
-	for (uint32_t w = 0; w < workers; w++)
-		runtime_probe(rig->runtime, w, NULL);
+	runtime_probe(rig->runtime, 0, NULL);
 	usleep(REST_US);
+	return sent;
 }
 
-/** What is compared, wave by wave. */
+/** What is compared, piece by piece. */
 struct comparison {
-	double path[RATIOS_MAX];
-	double turn[RATIOS_MAX];
-	double ratio[RATIOS_MAX];
-	double stage[PROBE_STAGES][RATIOS_MAX];
+	double path[PIECES_MAX];
+	double turn[PIECES_MAX];
+	double ratio[PIECES_MAX];
+	double wall[PIECES_MAX]; // events a second
+	double stage[PROBE_STAGES][PIECES_MAX];
 	uint64_t rounds;
 	uint64_t events;
 };
@@ -125,16 +129,18 @@ static void compare_once(
 )
 {
 	static struct rounds rounds;
+	struct wave_plan plan = plan_of(rig, has_checksum, users);
 	struct round_cost path;
 	struct round_cost turn;
+	uint64_t sent;
 
-	prepare(rig, &waves[0], has_checksum, users);
-	alone_run(alone, &waves[0], 0, &rounds);
+	alone_run(alone, &plan, PIECE_S, 0, &rounds);
 	turn = rounds_mean(&rounds);
-	run_path(rig, 1, has_checksum, users);
+	sent = run_path(rig, &plan);
+	c->events += sent;
+	c->wall[n] = (double)sent / PIECE_S;
 	rounds_take(&rounds, &probes[0]);
 	c->rounds += rounds.count;
-	c->events += WAVE_FRAMES;
 	path = rounds_mean(&rounds);
 	c->path[n] = path.sum;
 	c->turn[n] = turn.sum;
@@ -157,6 +163,7 @@ static void compare(
 	struct spread path;
 	struct spread turn;
 	struct spread ratio;
+	struct spread wall;
 
 	static_assert(sizeof(names) / sizeof(names[0]) == PROBE_STAGES, "a name for each");
 	c.rounds = c.events = 0;
@@ -176,8 +183,19 @@ static void compare(
 	       turn.quarter,
 	       turn.three_quarters);
 	printf("  ratio %.2f (%.2f to %.2f)\n", ratio.median, ratio.quarter, ratio.three_quarters);
-	for (uint32_t s = 0; s < PROBE_STAGES; s++)
-		printf("  %-5s %5.1f ns\n", names[s], spread_of(c.stage[s], count).median);
+	for (uint32_t s = 0; s < PROBE_STAGES; s++) {
+		double ns = spread_of(c.stage[s], count).median;
+
+		printf("  %-5s %5.1f ns, %4.0f cycles of the time stamp\n",
+		       names[s],
+		       ns,
+		       ns * 1e-9 * (double)rte_get_tsc_hz());
+	}
+	wall = spread_of(c.wall, count);
+	printf("  by the wall %.2f M events/s (%.2f to %.2f)\n",
+	       wall.median * 1e-6,
+	       wall.quarter * 1e-6,
+	       wall.three_quarters * 1e-6);
 	printf("  %.0f %% of %llu events in full turns\n",
 	       1e2 * (double)(c.rounds * BATCH_MAX) / (double)c.events,
 	       (unsigned long long)c.events);
@@ -187,9 +205,17 @@ static void compare(
 static double rate_of(struct plane_rig *rig, uint32_t workers, uint64_t users)
 {
 	static struct rounds rounds;
+	const struct wave_plan plan = plan_of(rig, false, users);
 	double rate = 0;
 
-	run_path(rig, workers, false, users);
+	for (uint32_t w = 0; w < workers; w++) {
+		wave_prepare(&waves[w], &plan, WAVE_FRAMES);
+		runtime_probe(rig->runtime, w, &probes[w]);
+	}
+	offer(rig, workers);
+	for (uint32_t w = 0; w < workers; w++)
+		runtime_probe(rig->runtime, w, NULL);
+	usleep(REST_US);
 	for (uint32_t w = 0; w < workers; w++) {
 		rounds_take(&rounds, &probes[w]);
 		rate += 1e9 / rounds_mean(&rounds).sum;
@@ -200,9 +226,9 @@ static double rate_of(struct plane_rig *rig, uint32_t workers, uint64_t users)
 /** Two workers at once, and one of them. */
 static void scale(struct plane_rig *rig, uint64_t users, uint32_t count)
 {
-	static double one[RATIOS_MAX];
-	static double two[RATIOS_MAX];
-	static double ratio[RATIOS_MAX];
+	static double one[PIECES_MAX];
+	static double two[PIECES_MAX];
+	static double ratio[PIECES_MAX];
 	struct spread s;
 
 	for (uint32_t n = 0; n < count; n++) {
@@ -221,15 +247,15 @@ static void scale(struct plane_rig *rig, uint64_t users, uint32_t count)
 int main(int argc, char **argv)
 {
 	uint64_t users = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000000;
-	uint32_t count = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : WAVES;
+	uint32_t count = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : PIECES;
 	uint32_t last = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN) - 1;
 	struct settings settings = plane_rig_settings();
 	struct plane_rig *rig;
 	struct problem problem;
 	struct alone *alone;
 
-	if (users == 0 || count == 0 || count > RATIOS_MAX)
-		give_up("usage: runtime_bench [USERS [WAVES]]");
+	if (users == 0 || count == 0 || count > PIECES_MAX)
+		give_up("usage: runtime_bench [USERS [PIECES]]");
 	core_pin(last);
 	settings.worker_count = 2;
 	settings.worker_core[0] = 0;

@@ -1,12 +1,21 @@
 #include "bench/runtime_wave.h"
 
 #include "bench/give_up.h"
+#include "io/base/clock.h"
 #include "tests/support/packet.h"
 
 #include <rte_mbuf.h>
+#include <rte_ring.h>
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+enum {
+	BURST = 64,
+	WINDOW = 1024, // frames under way, as in a device's receive ring
+	PAUSE_US = 20  // while it is full
+};
 
 const char wave_contract[] = "contract: bench/event/1.0.0\n"
 			     "key: user\n"
@@ -86,7 +95,8 @@ void wave_prepare(struct wave *ret_wave, const struct wave_plan *plan, uint32_t 
 {
 	static struct stock stock;
 
-	make_stock(&stock, plan->has_checksum);
+	if (stock.user == NULL || stock.has_checksum != plan->has_checksum)
+		make_stock(&stock, plan->has_checksum);
 	if (rte_pktmbuf_alloc_bulk(plan->pool, ret_wave->frame, count) != 0)
 		give_up("the pool has not so many frames");
 	for (uint32_t n = 0; n < count; n++) {
@@ -101,4 +111,23 @@ void wave_prepare(struct wave *ret_wave, const struct wave_plan *plan, uint32_t 
 	}
 	ret_wave->count = count;
 	ret_wave->sent = 0;
+}
+
+uint64_t wave_stream(struct rte_ring *to, const struct wave_plan *plan, double seconds)
+{
+	static struct wave burst;
+	uint64_t end = clock_monotonic_ns() + (uint64_t)(seconds * 1e9);
+	uint64_t sent = 0;
+
+	while (clock_monotonic_ns() < end) {
+		if (rte_ring_count(to) + BURST > WINDOW) {
+			usleep(PAUSE_US);
+			continue;
+		}
+		wave_prepare(&burst, plan, BURST);
+		if (rte_ring_sp_enqueue_bulk(to, (void **)burst.frame, BURST, NULL) == 0)
+			give_up("the ring is too small");
+		sent += BURST;
+	}
+	return sent;
 }

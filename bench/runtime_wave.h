@@ -5,8 +5,9 @@
 
 struct rte_mbuf;
 struct rte_mempool;
+struct rte_ring;
 
-// Frames made ahead, so that nobody but the workers works while the workers are timed.
+// Frames of events: made ahead, so that nobody but the workers works while they are timed, or as they are taken.
 
 enum {
 	WAVE_FRAMES = 16384, // of a worker
@@ -34,3 +35,6 @@ struct wave_plan {
 
 /** Make up to count events, each of a user of its own. Gives up when the pool is empty. */
 void wave_prepare(struct wave *ret_wave, const struct wave_plan *plan, uint32_t count);
+
+/** Put events on a ring for so long, as fast as they are taken off. @return how many */
+uint64_t wave_stream(struct rte_ring *to, const struct wave_plan *plan, double seconds);

@@ -70,7 +70,7 @@ static void put_udp(uint8_t *to, const struct flow *flow, struct view payload)
 	to = put_be16(to, udp_size);
 	put_be16(to, 0);
 	sum = sum_bytes(sum_pseudo(flow, udp_size), header, UDP_HEADER_SIZE);
-	checksum = (uint16_t)~sum_fold(sum_bytes(sum, payload.bytes, payload.size));
+	checksum = (uint16_t)~sum_fold(sum_long(sum, payload.bytes, payload.size));
 	if (checksum == 0) // which would say that there is none
 		checksum = 0xffff;
 	memcpy(header + 6, &checksum, sizeof(checksum));

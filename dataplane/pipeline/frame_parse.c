@@ -244,7 +244,7 @@ static bool is_checksum_good(
 	if (checksum == 0)
 		return !flow->is_ipv6;
 	if (rules->has_checked_udp
-	    || sum_fold(sum_bytes(sum_pseudo(flow, size), header, size)) == 0xffff)
+	    || sum_fold(sum_long(sum_pseudo(flow, size), header, size)) == 0xffff)
 		return true;
 	return rules->may_be_unfinished && sum_fold(sum_pseudo(flow, size)) == htons(checksum);
 }

@@ -4,7 +4,7 @@
 
 #include <arpa/inet.h>
 
-// What frames are made of, for frame_parse.c and frame_answer.c: numbers of the standards, and the Internet checksum.
+// What frames are made of, for frame_*.c: numbers of the standards, and the Internet checksum.
 
 enum {
 	ETHERTYPE_OF_IPV4 = 0x0800,
@@ -41,6 +41,9 @@ static inline uint64_t sum_bytes(uint64_t sum, const void *bytes, size_t size)
 		((uint8_t *)&word)[i] = from[whole + i];
 	return sum + word;
 }
+
+/** The same of many bytes, by the widest registers that there are. */
+uint64_t sum_long(uint64_t sum, const uint8_t *bytes, size_t size);
 
 /** Of a datagram: header and payload behind the pseudo header, which is of the same sum for IPv4 and IPv6 (RFC 8200 §8.1). */
 static inline uint64_t sum_pseudo(const struct flow *flow, uint32_t udp_size)
