@@ -419,6 +419,13 @@ static bool put_rows(struct lane *lane, struct view text, struct intake_datagram
 	return true;
 }
 
+static void put_owner(struct intake_datagram *d, const struct datagram_ticket *ticket)
+{
+	d->has_ticket = ticket != NULL;
+	if (ticket != NULL)
+		d->ticket = *ticket;
+}
+
 void intake_take(
 	struct intake *in,
 	struct lane *lane,
@@ -426,23 +433,26 @@ void intake_take(
 	const struct datagram_ticket *ticket
 )
 {
-	struct intake_datagram d = {.has_ticket = ticket != NULL};
+	struct intake_datagram *d;
 
-	if (ticket != NULL)
-		d.ticket = *ticket;
 	if (in->datagram_count == BATCH_MAX || in->bytes + text.size > TURN_BYTES_MAX)
 		intake_run(in, lane);
-	if (!put_rows(lane, text, &d)) {
+	// In its place: a copy would wait for what was just written.
+	d = &in->datagram[in->datagram_count];
+	if (!put_rows(lane, text, d)) {
 		intake_run(in, lane);
-		if (!put_rows(lane, text, &d)) {
-			take_long(in, lane, text, &d);
+		d = &in->datagram[in->datagram_count];
+		if (!put_rows(lane, text, d)) {
+			put_owner(d, ticket);
+			take_long(in, lane, text, d);
 			return;
 		}
 	}
-	if (d.rows == 0 && ticket == NULL) {
+	put_owner(d, ticket);
+	if (d->rows == 0 && ticket == NULL) {
 		tally(&lane->counts->frame_drop[FRAME_DROP_EMPTY], 1);
 		return;
 	}
-	in->bytes += d.bytes;
-	in->datagram[in->datagram_count++] = d;
+	in->bytes += d->bytes;
+	in->datagram_count++;
 }

@@ -1,5 +1,6 @@
 #include "dataplane/runtime/tally.h"
 #include "dataplane/runtime/worker_inner.h"
+#include "io/base/attr.h"
 #include "io/base/clock.h"
 
 #include <rte_ethdev.h>
@@ -277,8 +278,8 @@ static uint32_t sort_frames(
 	uint32_t *ret_our_count
 )
 {
-	struct view frame[PORT_BURST];
-	struct view payload[PORT_BURST];
+	UNINITIALIZED struct view frame[PORT_BURST];
+	UNINITIALIZED struct view payload[PORT_BURST];
 	struct epoch *e = w->epoch;
 	uint32_t kernel_count = 0;
 
@@ -351,9 +352,9 @@ static void readdress(const struct worker *w, struct rte_mbuf *const frames[], u
 /** Without a policy there are no events: all is the kernel's. */
 static uint32_t receive_frames(struct worker *w)
 {
-	struct rte_mbuf *frames[PORT_BURST];
-	struct rte_mbuf *kernel[PORT_BURST];
-	struct rte_mbuf *ours[PORT_BURST];
+	UNINITIALIZED struct rte_mbuf *frames[PORT_BURST];
+	UNINITIALIZED struct rte_mbuf *kernel[PORT_BURST];
+	UNINITIALIZED struct rte_mbuf *ours[PORT_BURST];
 	uint32_t count = next_frames(w, frames);
 	uint32_t kernel_count = count;
 	uint32_t our_count = 0;
