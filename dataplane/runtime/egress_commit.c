@@ -80,11 +80,29 @@ static enum sl_status write_record(struct egress *e, struct problem *ret_problem
 	);
 }
 
-/** Sync those that are due. @return whether there is something new to be written down */
-static bool sync_outlets(struct egress *e)
+/** @return false: there is no memory for them, and without a mark nothing may be acknowledged */
+static bool keep_marks(struct egress *e, const struct outlet *o)
 {
-	bool is_new = false;
+	bool is_kept = true;
 
+	pthread_mutex_lock(&e->list_lock);
+	for (uint32_t n = 0; n < o->sink_count; n++)
+		is_kept &= marks_set(&e->marks, &o->mark[n]) == SL_OK;
+	pthread_mutex_unlock(&e->list_lock);
+	return is_kept;
+}
+
+/**
+ * Sync those that are due.
+ *
+ * @param ret_is_new out: there is something new to be written down
+ * @return false: not all of it can be written down
+ */
+static bool sync_outlets(struct egress *e, bool *ret_is_new)
+{
+	bool is_whole = true;
+
+	*ret_is_new = false;
 	for (struct outlet *o = e->outlets; o != NULL; o = o->next) {
 		o->is_due = outlet_is_due(o);
 		if (o->is_due)
@@ -96,26 +114,33 @@ static bool sync_outlets(struct egress *e)
 		outlet_sync(o);
 		if (!o->has_marks)
 			continue;
-		is_new = true;
-		pthread_mutex_lock(&e->list_lock);
-		for (uint32_t n = 0; n < o->sink_count; n++)
-			if (marks_set(&e->marks, &o->mark[n]) != SL_OK)
-				notice("no memory for the mark of a sink of stream %s", o->name);
-		pthread_mutex_unlock(&e->list_lock);
+		*ret_is_new = true;
+		is_whole &= keep_marks(e, o);
 	}
-	return is_new;
+	return is_whole;
+}
+
+static void put_off(struct egress *e, const struct problem *problem)
+{
+	if (!e->is_unwritten)
+		notice_problem("checkpoint", problem);
+	e->is_unwritten = true;
 }
 
 void egress_commit(struct egress *e)
 {
 	struct problem problem;
+	bool is_new;
 
-	if (!sync_outlets(e) && !e->is_unwritten)
+	if (!sync_outlets(e, &is_new)) {
+		(void)!problem_set(&problem, SL_E_NOMEM, "no memory for the marks of sinks");
+		put_off(e, &problem);
+		return;
+	}
+	if (!is_new && !e->is_unwritten)
 		return;
 	if (write_record(e, &problem) != SL_OK) {
-		if (!e->is_unwritten)
-			notice_problem("checkpoint", &problem);
-		e->is_unwritten = true;
+		put_off(e, &problem);
 		return;
 	}
 	e->is_unwritten = false;
