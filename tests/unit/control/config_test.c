@@ -41,7 +41,7 @@ static void every_key_is_read(void)
 				   "data_directory: data\n"
 				   "state_directory: state\n"
 				   "dataplane_user: nobody\n"
-				   "journal_records: 1024\n"
+				   "journal_records: 8192\n"
 				   "port: memif\n"
 				   "device: /tmp/m.sock\n"
 				   "addresses: [192.0.2.1, \"2001:db8::1\"]\n"
