@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-// Inside of a worker: worker.c is the loop, worker_rx.c what becomes of a burst.
+// Inside of a worker: worker.c is the loop, worker_rx.c what comes in, worker_run.c what becomes of it.
 
 /** A datagram of the burst at hand. */
 struct arrival {
@@ -53,3 +53,6 @@ struct worker {
 
 /** Take a burst from the port and from the kernel's sockets, run it to the end. @return whether there was any */
 bool worker_receive(struct worker *w);
+
+/** Run the round's arrivals to the end, stream by stream. */
+void worker_run_arrivals(struct worker *w);
