@@ -175,6 +175,23 @@ class Appliance:
     def send(self, port, lines, rate=8000, address=OWN):
         self.in_neighbour(sys.executable, "-c", SENDER, address, port, rate, input=b"\n".join(lines) + b"\n")
 
+    def send_by_socat(self, port, lines, rate=8000):
+        """Each line a datagram, by an ordinary tool: socat takes datagrams off a socket of the file system and sends them on."""
+        path = os.path.join(self.folder, "lines.sock")
+        words = ["socat", "-u", "-b", "65536", f"UNIX-RECV:{path}", f"UDP4-SENDTO:{OWN}:{port}"]
+        relay = subprocess.Popen(["ip", "netns", "exec", self.neighbour, *words])
+        wait_until(lambda: os.path.exists(path))
+        out = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        started = time.monotonic()
+        for sent, line in enumerate(lines):
+            while sent > (time.monotonic() - started) * rate:
+                time.sleep(0.001)
+            out.sendto(line, path)  # waits while socat has ten of them
+        time.sleep(0.5)
+        out.close()
+        relay.terminate()
+        relay.wait()
+
     def ping(self, address, size, namespace=None):
         """None when all pings are answered, else what was said."""
         words = ["ping", "-c", "3", "-i", "0.1", "-W", "2", "-s", str(size), address]

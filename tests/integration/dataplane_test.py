@@ -98,7 +98,7 @@ def check_plain(a):
     results = []
     applying = threading.Thread(target=apply_again_and_again, args=(a, results))
     applying.start()
-    a.send(7001, edits)
+    a.send_by_socat(7001, edits)
     applying.join()
     check("policies change while events flow", all(r.code == 0 for kind, r in results if kind == "good"), results[0][1].text)
     check("broken ones are refused", all(r.code == cli.DEFINITION for kind, r in results if kind == "broken"), results[1][1].text)
