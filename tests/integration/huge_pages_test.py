@@ -128,6 +128,6 @@ if reserve():
     run("too few of them", {"memory_mib": free + 1024}, r"MiB of huge pages are free .* small pages are used\n(?s:.*)in small pages;", False)
 else:
     print(f"this machine has not {ENOUGH} huge pages to give: only the start without them is tested")
-run("none wanted", {"huge_pages": "never"}, r"^sealane-dataplane: memory: \d+ MiB .* in small pages;", False)
+run("none wanted", {"huge_pages": "never"}, r"(?m)^sealane-dataplane: memory: \d+ MiB .* in small pages;", False)
 refuse("none wanted", {"huge_pages": "never"})
 checks.end()
