@@ -403,6 +403,16 @@ uint16_t contract_find_field(const struct contract *contract, struct view path)
 	return POLICY_NONE;
 }
 
+struct view contract_name_of(struct view ref)
+{
+	size_t slashes = 0;
+
+	for (size_t i = 0; i < ref.size; i++)
+		if (ref.bytes[i] == '/' && ++slashes == 2)
+			return view_of(ref.bytes, i);
+	return ref;
+}
+
 enum sl_status contract_check_active(const struct contract *contract, struct problem *ret_problem)
 {
 	if (contract->state == CONTRACT_ACTIVE)

@@ -124,6 +124,9 @@ enum sl_status contract_load_text(
 );
 void contract_free(struct contract *contract);
 
+/** handle/name of handle/name/version: a corrected contract goes on with the keys of the one before. */
+struct view contract_name_of(struct view ref);
+
 /** Row of the field with that path, or POLICY_NONE. */
 uint16_t contract_find_field(const struct contract *contract, struct view path);
 

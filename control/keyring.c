@@ -1,5 +1,6 @@
 #include "control/keyring.h"
 
+#include "control/contract.h"
 #include "control/key_dead.h"
 #include "control/keyring_inner.h"
 #include "crypto/secret.h"
@@ -11,17 +12,6 @@
 enum {
 	USED_LINKS_MAX = 256 << 10 // links in memory: 4 MiB
 };
-
-/** handle/name of handle/name/version. */
-static struct view name_of(struct view ref)
-{
-	size_t slashes = 0;
-
-	for (size_t i = 0; i < ref.size; i++)
-		if (ref.bytes[i] == '/' && ++slashes == 2)
-			return view_of(ref.bytes, i);
-	return ref;
-}
 
 static enum sl_status check_options(
 	const struct keyring_options *options,
@@ -51,7 +41,7 @@ static enum sl_status open_scopes(
 	SL_TRY(vault_scope(
 		k->vault,
 		options->group,
-		name_of(options->contract),
+		contract_name_of(options->contract),
 		&k->scope,
 		&is_new,
 		ret_problem

@@ -1,3 +1,4 @@
+#include "control/contract.h"
 #include "control/contract_keep.h"
 #include "control/log.h"
 #include "control/server_inner.h"
@@ -23,17 +24,6 @@ enum {
 int64_t server_today(void)
 {
 	return clock_wall_ms() / MS_PER_DAY;
-}
-
-/** handle/name of handle/name/version: a corrected contract goes on with its stream's keys. */
-static struct view name_of(struct view ref)
-{
-	size_t slashes = 0;
-
-	for (size_t i = 0; i < ref.size; i++)
-		if (ref.bytes[i] == '/' && ++slashes == 2)
-			return view_of(ref.bytes, i);
-	return ref;
 }
 
 static enum sl_status fill_dead_key(
@@ -72,7 +62,7 @@ static enum sl_status fill_keys(
 		SL_TRY(vault_scope(
 			s->vault,
 			view_of_text(d->streams[row].name),
-			name_of(file->contract->ref),
+			contract_name_of(file->contract->ref),
 			&keys->scope[row],
 			&is_new,
 			ret_problem
