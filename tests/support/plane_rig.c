@@ -374,34 +374,30 @@ bool plane_rig_wait(
 	return true;
 }
 
-uint64_t plane_rig_count(const struct plane_rig *rig, enum counter counter)
+/** Over streams and workers. @param at of the word in a row, in bytes */
+static uint64_t sum_rows(const struct plane_rig *rig, size_t at)
 {
 	const struct counters *c = runtime_counters(rig->runtime);
 	uint64_t sum = 0;
 
 	for (uint32_t n = 0; n < c->worker_count * (PLANE_STREAMS_MAX + 1); n++)
-		sum += c->row[n].value[counter];
+		sum += *(const counter_word *)((const uint8_t *)&c->row[n] + at);
 	return sum;
+}
+
+uint64_t plane_rig_count(const struct plane_rig *rig, enum counter counter)
+{
+	return sum_rows(rig, offsetof(struct counters_row, value[counter]));
 }
 
 uint64_t plane_rig_frame_drops(const struct plane_rig *rig, uint32_t reason)
 {
-	const struct counters *c = runtime_counters(rig->runtime);
-	uint64_t sum = 0;
-
-	for (uint32_t n = 0; n < c->worker_count * (PLANE_STREAMS_MAX + 1); n++)
-		sum += c->row[n].frame_drop[reason];
-	return sum;
+	return sum_rows(rig, offsetof(struct counters_row, frame_drop[reason]));
 }
 
 uint64_t plane_rig_event_drops(const struct plane_rig *rig, uint32_t reason)
 {
-	const struct counters *c = runtime_counters(rig->runtime);
-	uint64_t sum = 0;
-
-	for (uint32_t n = 0; n < c->worker_count * (PLANE_STREAMS_MAX + 1); n++)
-		sum += c->row[n].event_drop[reason];
-	return sum;
+	return sum_rows(rig, offsetof(struct counters_row, event_drop[reason]));
 }
 
 uint64_t plane_rig_delivered(const struct plane_rig *rig)
