@@ -47,6 +47,21 @@ void server_unwatch(struct server *s, int fd)
 	(void)epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 }
 
+int server_accept(struct server *s, int listener)
+{
+	int fd = unix_socket_accept(listener, &s->spare_fd);
+
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE) && !s->is_out_of_fds)
+		log_line(
+			LOG_LEVEL_WARN,
+			topic,
+			"a connection is turned away, no file descriptor is left: raise "
+			"LimitNOFILE (ulimit -n)"
+		);
+	s->is_out_of_fds = fd < 0 && errno != EAGAIN;
+	return fd;
+}
+
 /** Tell who started us (systemd): READY=1, STOPPING=1. */
 static void notify(const char *state)
 {
@@ -320,6 +335,7 @@ static enum sl_status make_loop(struct server *s, struct problem *ret_problem)
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGHUP);
+	s->spare_fd = unix_socket_spare();
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	s->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	s->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -399,11 +415,31 @@ static void take_signals(struct server *s)
 	}
 }
 
+/** A vault that takes no more is no use; who comes next opens it anew, and finds all that was committed. */
+static void look_at_vault(struct server *s)
+{
+	if (!vault_is_broken(s->vault))
+		return;
+	(void)!problem_set(
+		&s->failure,
+		SL_E_IO,
+		"the disk has failed under a write: the vault must be opened anew; nothing that "
+		"was committed is lost, and the dataplane goes on meanwhile"
+	);
+	problem_at_file(&s->failure, vault_dir(s->vault));
+	problem_remedy(
+		&s->failure,
+		"look at the disk (dmesg), and start control again where nothing does that for you"
+	);
+	s->is_ending = true;
+}
+
 static void tick(struct server *s)
 {
 	uint64_t times;
 
 	(void)!read(s->timer_fd, &times, sizeof(times));
+	look_at_vault(s);
 	counters_tick(s);
 	link_tick(s);
 	look_at_day(s);
@@ -481,6 +517,7 @@ static void end(struct server *s)
 	close_fd(s->signal_fd);
 	close_fd(s->timer_fd);
 	close_fd(s->run_lock);
+	close_fd(s->spare_fd);
 	free(s->directory);
 	free(s);
 }
@@ -501,7 +538,7 @@ enum sl_status server_run(
 	s->started_ns = clock_monotonic_ns();
 	s->epoll_fd = s->signal_fd = s->timer_fd = -1;
 	s->dataplane_listener = s->control_listener = s->link = s->link_pidfd = s->dataplane_pidfd =
-		s->run_lock = -1;
+		s->run_lock = s->spare_fd = -1;
 	for (int i = 0; i < SERVER_SESSIONS_MAX; i++)
 		s->sessions[i].fd = -1;
 	status = start(s, ret_problem);
@@ -511,6 +548,9 @@ enum sl_status server_run(
 		loop(s);
 		notify("STOPPING=1");
 		log_line(LOG_LEVEL_NOTICE, topic, "ends");
+		status = s->failure.status;
+		if (status != SL_OK)
+			*ret_problem = s->failure;
 	}
 	end(s);
 	return status;

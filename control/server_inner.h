@@ -100,7 +100,9 @@ struct server {
 	uint64_t epoch;  // the highest that was ever given
 	char *directory; // of definitions, as applied last
 
-	int run_lock; // the run directory, locked
+	int run_lock;       // the run directory, locked
+	int spare_fd;       // for unix_socket_accept
+	bool is_out_of_fds; // somebody was sent away since a connection was taken
 	int epoll_fd;
 	int signal_fd;
 	int timer_fd;
@@ -124,11 +126,14 @@ struct server {
 	uint64_t started_ns;
 	bool has_told_patience; // with another process that ends
 	bool is_ending;
+	struct problem failure; // that it ends for; SL_OK = none
 };
 
 // server.c
 enum sl_status server_watch(struct server *s, int fd, uint32_t events);
 void server_unwatch(struct server *s, int fd);
+/** The next connection, -1 = none. */
+int server_accept(struct server *s, int listener);
 
 // server_plane.c
 

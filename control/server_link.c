@@ -155,7 +155,7 @@ void link_accept(struct server *s)
 	socklen_t size = sizeof(peer);
 	uid_t uid = 0;
 	int pidfd;
-	int fd = accept4(s->dataplane_listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = server_accept(s, s->dataplane_listener);
 
 	if (fd < 0)
 		return;

@@ -27,7 +27,7 @@ void requests_accept(struct server *s)
 {
 	struct session *free_one = NULL;
 	uid_t uid = 0;
-	int fd = accept4(s->control_listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = server_accept(s, s->control_listener);
 
 	if (fd < 0)
 		return;

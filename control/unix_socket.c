@@ -1,6 +1,7 @@
 #include "control/unix_socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -113,6 +114,27 @@ enum sl_status unix_socket_listen(
 	}
 	*ret_fd = fd;
 	return SL_OK;
+}
+
+int unix_socket_spare(void)
+{
+	return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+int unix_socket_accept(int listener, int *spare)
+{
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int error = errno;
+
+	if (fd >= 0 || (error != EMFILE && error != ENFILE) || *spare < 0)
+		return fd;
+	close(*spare);
+	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	*spare = unix_socket_spare();
+	errno = error;
+	return -1;
 }
 
 bool unix_socket_may_speak(int fd, uid_t other, uid_t *ret_uid)

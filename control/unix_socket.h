@@ -30,5 +30,17 @@ enum sl_status unix_socket_connect(
 	struct problem *ret_problem
 );
 
+/**
+ * Take the next connection, non-blocking. When no descriptor is left it is taken with the spare one and closed: nobody
+ * waits at a listener that is ready for ever.
+ *
+ * @param spare a descriptor of nothing; -1 = none. Had again when one is free
+ * @return -1 with errno: EAGAIN, EMFILE, ENFILE...
+ */
+int unix_socket_accept(int listener, int *spare);
+
+/** A descriptor for unix_socket_accept; -1 when none is to be had. */
+int unix_socket_spare(void);
+
 /** Is the peer root, this process's own user, or other (when not (uid_t)-1)? */
 bool unix_socket_may_speak(int fd, uid_t other, uid_t *ret_uid);

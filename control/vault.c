@@ -85,6 +85,11 @@ const uint8_t *vault_mask_key(const struct vault *vault)
 	return vault->secrets->mask_key;
 }
 
+bool vault_is_broken(struct vault *vault)
+{
+	return atomic_load_explicit(&vault->is_broken, memory_order_relaxed);
+}
+
 const char *vault_dir(const struct vault *vault)
 {
 	return vault->dir;

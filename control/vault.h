@@ -79,6 +79,9 @@ const uint8_t *vault_mask_key(const struct vault *vault);
 /** The directory, for files that belong beside the vault. */
 const char *vault_dir(const struct vault *vault);
 
+/** A write has failed so that no other is taken until the vault is closed and opened again. */
+bool vault_is_broken(struct vault *vault);
+
 /** The last key link; false when there is none. */
 bool vault_last_link(struct vault *vault, uint8_t ret_link[static KEY_LINK_SIZE]);
 

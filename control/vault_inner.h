@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <lmdb.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 // What the files of the vault share: vault.c (open, close), vault_commit.c, vault_read.c,
 // vault_scope.c, vault_meta.c, vault_store.c. Nobody else includes this.
@@ -85,6 +86,8 @@ struct vault {
 	pthread_mutex_t tail_lock;
 	struct vault_tail tail;
 	uint64_t pair_last; // sequence of the last further subject; the committer's
+
+	atomic_bool is_broken; // LMDB takes no more writes
 
 	struct vault_record *records; // [VAULT_COMMIT_MAX] of the commit at hand
 };

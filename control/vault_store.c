@@ -395,6 +395,8 @@ int store_write(struct vault *v, store_work_fn work, void *arg)
 		if (code == 0)
 			code = write_once(v, work, arg);
 	}
+	if (code == MDB_PANIC)
+		atomic_store_explicit(&v->is_broken, true, memory_order_relaxed);
 	return code == EIO ? cause_of_eio(v) : code;
 }
 

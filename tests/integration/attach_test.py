@@ -11,7 +11,7 @@ import time
 
 from control_rig import (BUILD, CONTROL, FAKE, WAIT_S, Process, appliance, check, checks, config, kill_all, log_text, make_appliance, sealane,
                          sockets, start_control, start_fake, status, wait_status, work)
-from sealane_cli import DONE, SEALANE, read, write
+from sealane_cli import DONE, ENVIRONMENT, SEALANE, read, write
 
 # A key's link; then number of its wrapping key, day 0, scope, time.
 KEY_ROW = re.compile(rb".{6}[\x70-\x7f].{9}(?=\x01\0\0\0\0\0\0\0[\x01-\x10]\0{7}.{5}\x01\0\0)", re.S)
@@ -140,6 +140,32 @@ def a_damaged_vault(control, fake):
     return control, fake
 
 
+def a_disk_that_fails(control, fake):
+    """LMDB takes nothing more then: control ends, so that the next one opens the vault anew; the dataplane and its keys wait."""
+    broken = os.path.join(work, "broken")
+    control.kill(signal.SIGTERM)
+    control = start_control({
+        "LD_PRELOAD": os.path.join(BUILD, "tests/failing_disk.so"), "FAILING_DISK": broken, "ASAN_OPTIONS": "verify_asan_link_order=0"})
+    check("it attaches", fake.wait_for("applied") is not None)
+    before = in_vault()
+    write(broken, "")
+    fake.tell("keys 100")
+    fake.wait_for("put")
+    until = time.monotonic() + WAIT_S
+    while control.popen.poll() is None and time.monotonic() < until:
+        time.sleep(0.02)
+    code = control.popen.poll()
+    check("control ends over a disk that fails", code == ENVIRONMENT and "the disk has failed under a write" in log_text(), (code, log_text()[-500:]))
+    fake.tell("keys 100")
+    fake.wait_for("put")
+    os.unlink(broken)
+    control = start_control()
+    now = wait_status(lambda s: s["keys"]["in_vault"] >= before + 200)
+    check("the next one has all keys", now["keys"]["in_vault"] == before + 200, now["keys"])
+    fake.table = attached(fake)
+    return control, fake
+
+
 def a_change_under_way(control, fake):
     """Control dies before the answer: what was not answered does not hold. And an answer that comes late counts."""
     other = os.path.join(work, "b")
@@ -242,6 +268,7 @@ try:
     control, fake = a_living_dataplane_with_a_broken_journal(control, fake)
     control, fake = a_journal_without_tables(control, fake)
     control, fake = a_damaged_vault(control, fake)
+    control, fake = a_disk_that_fails(control, fake)
     control, fake = a_change_under_way(control, fake)
     control, fake = an_epoch_beyond_all(control, fake)
     another_pid_namespace()

@@ -2,6 +2,8 @@
 """What clients of control's sockets can do to it, by accident or not, and what many attachments and starts leave behind."""
 import json
 import os
+import resource
+import select
 import shutil
 import socket
 import time
@@ -97,6 +99,29 @@ def thousand_connections():
     check("then it answers again", wait_status(lambda s: s["ok"])["ok"])
 
 
+def no_descriptor_left():
+    """Clients take all that control may have: it sends them away, and does not spin over who waits."""
+    was = resource.prlimit(many_pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(many_pid, resource.RLIMIT_NOFILE, (open_fds(many_pid) + 8, was[1]))
+    many = []
+    for _ in range(20):
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        s.connect(os.path.join(sockets, "control.sock"))
+        s.settimeout(WAIT_S)
+        many.append(s)
+    gone = select.select(many[10:], [], [], WAIT_S)[0] and [s for s in many[10:] if s.recv(1) == b""]
+    check("without descriptors it sends clients away", len(gone) == 10, len(gone))
+    before = cpu_s(many_pid)
+    time.sleep(1)
+    check("does not spin", cpu_s(many_pid) - before < 0.2, cpu_s(many_pid) - before)
+    told = log_text().count("no file descriptor is left")
+    check("and says so, once", told == 1, told)
+    for s in many:
+        s.close()
+    check("then it answers again", wait_status(lambda s: s["ok"])["ok"])
+    resource.prlimit(many_pid, resource.RLIMIT_NOFILE, was)
+
+
 def thousand_attachments(fake):
     """Each brings journal, image and tables, gets the plane again, and leaves."""
     process = pid()
@@ -178,6 +203,7 @@ try:
     lines_behind_a_line()
     names_of_directories()
     thousand_connections()
+    no_descriptor_left()
     thousand_attachments(fake)
     a_closed_umask()
     two_at_once()
