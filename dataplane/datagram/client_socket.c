@@ -74,12 +74,33 @@ void client_socket_close(struct client_socket *s)
 	s->fd = -1;
 }
 
-/** Whether a failure passes by itself: resending is what the protocol is for. */
+/**
+ * Whether a failure passes by itself: resending is what the protocol is for. Among them is all that an ICMP message makes
+ * of an earlier datagram, which any router may send, and a stranger who guesses our port.
+ */
 static bool is_passing(int error)
 {
-	return error == EAGAIN || error == EINTR || error == ECONNREFUSED || error == EHOSTUNREACH
-		|| error == ENETUNREACH || error == ENOBUFS || error == EHOSTDOWN
-		|| error == ENETDOWN;
+	static const int passing[] = {
+		EAGAIN,
+		EINTR,
+		ENOBUFS,
+		ENETDOWN,
+		ENETUNREACH,
+		EHOSTDOWN,
+		EHOSTUNREACH,
+		ECONNREFUSED,
+		EMSGSIZE,
+		EPROTO,
+		EOPNOTSUPP,
+		ENOPROTOOPT,
+		ENONET,
+		EACCES,
+	};
+
+	for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
+		if (error == passing[i])
+			return true;
+	return false;
 }
 
 /** Whether a failure to send says that there is no way from the address that the socket has. */

@@ -27,6 +27,33 @@ def inside(space, *words):
     return ["ip", "netns", "exec", space, *[str(word) for word in words]]
 
 
+# Anybody on the way may tell a sender that its datagrams do not get through: CLIENT's address and port, then the server's, then
+# ICMP messages as TYPE/CODE/MTU.
+TELL = """
+import socket, struct, sys
+def checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total & 0xffff) + (total >> 16)
+    return ~(total + (total >> 16)) & 0xffff
+client, client_port, server, server_port = sys.argv[1:5]
+quoted = struct.pack("!BBHHHBBH", 0x45, 0, 100, 1, 0x4000, 64, 17, 0) + socket.inet_aton(client) + socket.inet_aton(server)
+quoted += struct.pack("!HHHH", int(client_port), int(server_port), 80, 0)
+out = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+for message in sys.argv[5:]:
+    kind, code, mtu = map(int, message.split("/"))
+    sum_ = checksum(struct.pack("!BBHHH", kind, code, 0, 0, mtu) + quoted)
+    out.sendto(struct.pack("!BBHHH", kind, code, sum_, 0, mtu) + quoted, (client, 0))
+"""
+# Port unreachable, protocol unreachable, packet too big, source route failed, host isolated, forbidden (three ways), bad header.
+UNREACHABLE = ["3/3/0", "3/2/0", "3/4/1000", "3/5/0", "3/8/0", "3/9/0", "3/10/0", "3/13/0", "12/0/0"]
+
+
+def tell_client(client, server, port, message):
+    table = subprocess.run(inside(THERE, "cat", "/proc/net/udp"), check=True, capture_output=True, text=True).stdout
+    mine = int(table.splitlines()[1].split()[1].split(":")[1], 16)
+    run(*inside(HERE, sys.executable, "-c", TELL, client, mine, server, port, message))
+
+
 def make_wire():
     for space in (HERE, THERE):
         run("ip", "netns", "add", space)
@@ -78,6 +105,11 @@ def main():
         run("ip", "-n", THERE, "address", "add", "10.79.0.4/24", "dev", "wire1")
         before = len(lines(output))
         checks.check("and from a third one", wait_for(lambda: len(lines(output)) > before + RATE // 4))
+        for message in UNREACHABLE:
+            tell_client("10.79.0.4", "10.79.0.1", port, message)
+            time.sleep(0.05)
+        before = len(lines(output))
+        checks.check("nor do messages of the network end it", wait_for(lambda: len(lines(output)) > before + RATE // 4))
         said, _ = client.communicate("\n", timeout=2 * WAIT_S)
         offered = int(said.split()[0])
         checks.check("one session, all acknowledged", said.strip() == f"{offered} offered, {offered} acknowledged, 1 sessions", said)
