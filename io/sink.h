@@ -119,7 +119,7 @@ static inline size_t sink_mark(const struct sink *sink, uint8_t ret_bytes[static
 	return sink->ops->mark(sink->self, ret_bytes, SINK_MARK_MAX);
 }
 
-/** The bytes of the last sink_mark are durable in the checkpoint. */
+/** The bytes of the last sink_mark are durable in the checkpoint. There may have been syncs since. */
 static inline void sink_confirm(const struct sink *sink)
 {
 	if (sink->ops->confirm != NULL)

@@ -275,6 +275,7 @@ static void settle_sync(struct sink_spool *s)
 	s->stats.syncs++;
 	s->inner_mark_size = sink_mark(&s->inner, s->inner_mark);
 	spool_mark_write(s, &s->at_sync);
+	s->is_told_newest = false;
 	report_over(s);
 }
 
@@ -326,6 +327,7 @@ static size_t mark(void *self, uint8_t *ret_bytes, size_t capacity)
 
 	(void)capacity;
 	s->told = s->at_sync;
+	s->is_told_newest = true;
 	memcpy(ret_bytes, s->told.bytes, s->told.size);
 	return s->told.size;
 }
@@ -337,7 +339,9 @@ static void confirm(void *self)
 	bool is_empty = s->told.head.sequence == log->tail.sequence && !log->is_broken
 		&& log->synced.sequence == log->tail.sequence && spool_is_through(s);
 
-	sink_confirm(&s->inner);
+	// A sync that no mark told of, as another sink's had failed: the inner sink would take this for that one's confirm.
+	if (s->is_told_newest)
+		sink_confirm(&s->inner);
 	if (s->told.size == 0)
 		return;
 	spool_log_trim(log, s->told.head.segment, is_empty);

@@ -190,6 +190,7 @@ struct sink_spool {
 
 	struct spool_mark at_sync;
 	struct spool_mark told; // by the last sink_mark
+	bool is_told_newest;    // no sync since: the inner sink's last mark is in it
 	struct sink_stats stats;
 };
 

@@ -48,8 +48,15 @@ static size_t gate_mark(void *self, uint8_t *ret_bytes, size_t capacity)
 {
 	(void)self;
 	(void)capacity;
+	gate.marked = gate.size;
 	memcpy(ret_bytes, &gate.size, sizeof(gate.size));
 	return sizeof(gate.size);
+}
+
+static void gate_confirm(void *self)
+{
+	(void)self;
+	gate.confirmed = gate.marked;
 }
 
 static void gate_stats(void *self, struct sink_stats *ret_stats)
@@ -82,6 +89,7 @@ static const struct sink_ops gate_ops = {
 	.mark = gate_mark,
 	.stats = gate_stats,
 	.close = gate_close,
+	.confirm = gate_confirm,
 	.recall = gate_recall,
 };
 

@@ -21,6 +21,8 @@ struct gate {
 	uint64_t offers;
 	char text[1 << 20]; // delivered
 	size_t size;
+	size_t marked;    // size at the last mark
+	size_t confirmed; // of it
 };
 
 extern struct gate gate;

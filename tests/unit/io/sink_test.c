@@ -1,6 +1,6 @@
 #include "tests/support/check.h"
 #include "tests/support/scratch.h"
-#include "tests/unit/io/sink_rig.h"
+#include "tests/unit/io/sink_rig_files.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -133,6 +133,39 @@ static void pushes_back(enum rig_kind kind)
 	rig_remove(&rig);
 }
 
+/** What was synced after the mark is not published by its confirm, though it has ended: a restore may take it back. */
+static void publishes_what_the_mark_covers(enum rig_kind kind)
+{
+	struct rig_mark m;
+	struct rig rig;
+	struct problem p;
+	uint64_t lines;
+
+	if (!rig_is_kept(kind))
+		return;
+	for (int is_ended = 0; is_ended < 2; is_ended++) {
+		rig_begin(&rig, kind);
+		CHECK_EQUAL(rig_offer(&rig, 1000), SL_OK);
+		if (is_ended)
+			sink_roll(&rig.sink);
+		m = rig_commit(&rig, false);
+		lines = rig.next_line;
+		CHECK_EQUAL(rig_offer(&rig, 1000), SL_OK);
+		sink_roll(&rig.sink);
+		CHECK_EQUAL(sink_sync(&rig.sink, &p), SL_OK);
+		sink_confirm(&rig.sink);
+		CHECK(rig_published(&rig) <= (uint32_t)is_ended);
+		sink_close(&rig.sink);
+		rig_reopen(&rig, rig_mark_view(&m));
+		rig.next_line = lines;
+		CHECK_EQUAL(rig_offer(&rig, 1000), SL_OK);
+		CHECK(rig_drain(&rig));
+		CHECK_EQUAL(rig_lines(&rig), rig.next_line);
+		CHECK_EQUAL(rig_hidden(&rig), 0);
+		rig_end(&rig);
+	}
+}
+
 static void run_all(void (*run)(enum rig_kind kind))
 {
 	for (size_t b = 0; b < 2; b++) {
@@ -156,6 +189,11 @@ static void all_report_by_polls(void)
 static void all_push_back(void)
 {
 	run_all(pushes_back);
+}
+
+static void all_publish_what_the_mark_covers(void)
+{
+	run_all(publishes_what_the_mark_covers);
 }
 
 static void refuses_too_large_a_parcel(void)
@@ -187,6 +225,7 @@ static const struct check_test tests[] = {
 	{"every kind reports each parcel once, in order", all_report_once},
 	{"every kind syncs by polls too", all_report_by_polls},
 	{"every kind pushes back and takes again", all_push_back},
+	{"every kind publishes what the mark covers", all_publish_what_the_mark_covers},
 	{"refuses too large a parcel", refuses_too_large_a_parcel},
 	{"closes what is not open", closes_zeroes},
 };
