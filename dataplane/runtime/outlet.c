@@ -59,6 +59,8 @@ static void finish(struct outlet *o, struct parcel *p)
 		tally(&o->counts->rows_failed, p->events);
 		refuse_tickets(o, p->tickets, p->ticket_count);
 		o->has_cut_failed |= p->continues || p->is_continued;
+		o->is_torn |=
+			o->is_recalled && (p->has_delivered || p->continues || p->is_continued);
 	} else {
 		// The first datagram to end in a parcel is the one that it begins inside of.
 		uint32_t cut = p->continues && p->ticket_count != 0;
@@ -78,6 +80,8 @@ void outlet_report(void *self, uint64_t tag, enum sl_status status)
 	p->awaited--;
 	if (status != SL_OK)
 		p->has_failed = true;
+	else
+		p->has_delivered = true;
 	if (p->awaited == 0 && p->offered == p->pool->room_count)
 		finish(o, p);
 }
@@ -213,6 +217,9 @@ void outlet_sync(struct outlet *o)
 	if (!is_consistent || o->in_flight != 0 || o->open_ends != 0
 	    || (o->first != NULL && o->first->offered != 0))
 		return;
+	// What comes again must not be in the sinks: they are taken back to the marks of before.
+	if (o->is_acknowledged && o->is_torn)
+		return;
 	for (uint32_t n = 0; n < o->sink_count; n++)
 		o->mark[n].mark.size = sink_mark(&o->sink[n], o->mark[n].mark.bytes);
 	store_tickets(o);
@@ -240,6 +247,7 @@ void outlet_roll(struct outlet *o)
 
 void outlet_recall(struct outlet *o)
 {
+	o->is_recalled = true;
 	if (o->is_open)
 		for (uint32_t n = 0; n < o->sink_count; n++)
 			sink_recall(&o->sink[n]);

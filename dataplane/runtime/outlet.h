@@ -49,6 +49,8 @@ struct outlet {
 		whole; // delivered since the last consistent sync: datagrams that lay in one parcel
 	struct ticket_list cut; // and those that went through several
 	bool has_cut_failed;    // since then a parcel failed that had a part of such a one
+	bool is_recalled;       // given up: nothing more is offered
+	bool is_torn; // by that: of a datagram one part may be in a sink, and another part in none
 	struct datagram_server *server;
 
 	struct counters_sink_row *counts;
@@ -113,6 +115,9 @@ void outlet_sync_begin(struct outlet *outlet);
 /**
  * Make what was offered durable. When the outlet is consistent then (all syncs went well, no parcel is half offered, no
  * report is due, no datagram is cut in two), its marks are new and its tickets are reported stored.
+ *
+ * One that was recalled while a part of a sealed datagram was in its sinks is never consistent again: the datagram comes as
+ * a whole to the next dataplane, whose sinks begin at the marks of before.
  */
 void outlet_sync(struct outlet *outlet);
 
@@ -122,7 +127,7 @@ void outlet_confirm(struct outlet *outlet);
 /** At the next sync end the files in work. */
 void outlet_roll(struct outlet *outlet);
 
-/** Give up: everything that waits in sinks that are down is reported failed, everything queued is dropped. */
+/** Give up, before the end: everything that waits in sinks that are down is reported failed, everything queued is dropped. */
 void outlet_recall(struct outlet *outlet);
 
 bool outlet_is_empty(const struct outlet *outlet);

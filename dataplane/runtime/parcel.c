@@ -129,6 +129,7 @@ void parcel_put(struct parcel *p)
 	p->offered = 0;
 	p->awaited = 0;
 	p->has_failed = false;
+	p->has_delivered = false;
 	pool->free[pool->free_count++] = p;
 	// Pairs with parcel_pool_is_home: who sees the last one home may free the pool.
 	atomic_store_explicit(&pool->home, pool->free_count, memory_order_release);

@@ -43,9 +43,10 @@ struct parcel {
 	uint32_t ticket_count;
 	struct datagram_ticket *tickets; // [PARCEL_TICKETS_MAX] of the datagrams that end in it
 
-	uint32_t offered; // egress: rooms that are through sink_offer
-	uint32_t awaited; // egress: reports due
-	bool has_failed;  // egress: a sink reported failure
+	uint32_t offered;   // egress: rooms that are through sink_offer
+	uint32_t awaited;   // egress: reports due
+	bool has_failed;    // egress: a sink reported failure
+	bool has_delivered; // egress: a sink reported delivery
 };
 
 struct parcel_pool {

@@ -17,6 +17,9 @@ enum {
 struct fake {
 	struct outlet *outlet;
 	bool is_failing;
+	bool is_full;   // takes nothing
+	bool is_down;   // keeps what it took until it is recalled
+	uint32_t marks; // that it was asked for
 	uint64_t tags[PARCELS];
 	uint32_t count;
 };
@@ -30,18 +33,35 @@ static enum sl_status offer(void *self, const struct sink_parcel *parcel)
 {
 	struct fake *f = self;
 
+	if (f->is_full)
+		return SL_E_FULL;
 	f->tags[f->count++] = parcel->tag;
 	return SL_OK;
+}
+
+static void report_as(struct fake *f, enum sl_status status)
+{
+	const uint32_t count = f->count;
+
+	f->count = 0;
+	for (uint32_t n = 0; n < count; n++)
+		outlet_report(f->outlet, f->tags[n], status);
 }
 
 static void report_all(void *self)
 {
 	struct fake *f = self;
-	const uint32_t count = f->count;
 
-	f->count = 0;
-	for (uint32_t n = 0; n < count; n++)
-		outlet_report(f->outlet, f->tags[n], f->is_failing ? SL_E_IO : SL_OK);
+	if (!f->is_down)
+		report_as(f, f->is_failing ? SL_E_IO : SL_OK);
+}
+
+static void recall(void *self)
+{
+	struct fake *f = self;
+
+	if (f->is_down)
+		report_as(f, SL_E_IO);
 }
 
 static enum sl_status sync_all(void *self, struct problem *ret_problem)
@@ -53,9 +73,11 @@ static enum sl_status sync_all(void *self, struct problem *ret_problem)
 
 static size_t put_mark(void *self, uint8_t *ret_bytes, size_t capacity)
 {
-	(void)self;
+	struct fake *f = self;
+
 	(void)ret_bytes;
 	(void)capacity;
+	f->marks++;
 	return 0;
 }
 
@@ -70,6 +92,7 @@ static const struct sink_ops ops = {
 	.sync = sync_all,
 	.mark = put_mark,
 	.close = close_fake,
+	.recall = recall,
 };
 
 static struct scene {
@@ -87,14 +110,24 @@ static void give_back(void *self, struct parcel *parcel)
 	parcel_put(parcel);
 }
 
-static void begin(void)
+static struct datagram_server *new_server(struct view snapshot)
 {
 	const struct datagram_server_options options = {
 		.session_count_max = 10, .session_idle_ms = 3600000, .credit_max = 100};
+	struct datagram_server *server;
 
-	s = (struct scene){.outlet = calloc(1, sizeof(*s.outlet))};
-	if (s.outlet == NULL || datagram_server_new(&options, &s.server) != SL_OK
-	    || datagram_server_clients(s.server, image) != SL_OK)
+	if (datagram_server_new(&options, &server) != SL_OK
+	    || datagram_restore(server, snapshot) != SL_OK
+	    || datagram_server_clients(server, image) != SL_OK)
+		abort();
+	return server;
+}
+
+static void begin(void)
+{
+	s = (struct scene
+	){.outlet = calloc(1, sizeof(*s.outlet)), .server = new_server((struct view){0})};
+	if (s.outlet == NULL)
 		abort();
 	*s.outlet = (struct outlet){
 		.is_acknowledged = true,
@@ -240,10 +273,101 @@ static void a_failure_is_over_with_its_commit(void)
 	end();
 }
 
+/** What a drain leaves behind: of the stream's sinks, which have the first parcel's rows and which the last's. */
+struct drain_case {
+	bool is_cut;     // one datagram lies in both parcels
+	bool is_queued;  // the last one was never offered: its keys are not durable
+	bool is_full;    // the last one was offered to the first sink alone
+	bool is_down;    // the second sink has taken, and not delivered
+	bool has_dead;   // the last one has something for the second sink
+	bool is_plain;   // nobody sends again
+	bool has_mark;   // what was delivered may count
+	bool is_earlier; // a mark of before waits for the checkpoint
+};
+
+static void drain(const struct drain_case *c)
+{
+	struct parcel *first = new_parcel(0, true, false);
+	struct parcel *last = new_parcel(0, true, c->has_dead);
+
+	s.outlet->is_acknowledged = !c->is_plain;
+	if (c->is_earlier) {
+		outlet_sync(s.outlet);
+		CHECK(s.outlet->has_marks);
+	}
+	end_datagram(first, 0);
+	first->is_continued = c->is_cut;
+	last->continues = c->is_cut;
+	last->position_max = c->is_queued ? 2 : 0;
+	end_datagram(last, 1);
+	s.fakes[1].is_full = c->is_full;
+	s.fakes[1].is_down = c->is_down;
+	outlet_put(s.outlet, first);
+	outlet_put(s.outlet, last);
+	(void)outlet_work(s.outlet, 1);
+	outlet_recall(s.outlet);
+	s.fakes[0].marks = 0;
+	// As a drain does: twice.
+	outlet_sync(s.outlet);
+	outlet_sync(s.outlet);
+	CHECK(outlet_is_empty(s.outlet));
+}
+
+/** The next dataplane, with what the last one's checkpoint says. */
+static void go_on(void)
+{
+	uint8_t *bytes = malloc(datagram_snapshot_max(s.server));
+	struct datagram_server *next;
+
+	if (bytes == NULL)
+		abort();
+	next = new_server(view_of(bytes, datagram_snapshot(s.server, bytes)));
+	free(bytes);
+	datagram_server_free(s.server);
+	s.server = next;
+	s.outlet->server = next;
+	s.hand.server = next;
+}
+
+/** Rows of a datagram that comes again are not in the mark: the next dataplane takes them back. */
+static void a_drain_keeps_no_part_of_what_comes_again(void)
+{
+	static const struct drain_case cases[] = {
+		{.has_mark = true},
+		{.is_queued = true, .has_mark = true},
+		{.is_cut = true, .has_mark = true},
+		{.is_cut = true, .is_queued = true},
+		{.is_cut = true, .is_queued = true, .is_earlier = true},
+		{.is_cut = true, .is_full = true, .has_dead = true},
+		{.is_cut = true, .is_down = true, .has_dead = true},
+		{.is_full = true, .has_dead = true},
+		{.is_down = true, .has_dead = true},
+		{.is_cut = true, .is_queued = true, .is_plain = true, .has_mark = true},
+		{.is_down = true, .has_dead = true, .is_plain = true, .has_mark = true},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct drain_case *c = &cases[i];
+		bool has_last = c->has_mark && !c->is_queued && !c->is_plain;
+
+		begin();
+		drain(c);
+		CHECK_EQUAL(s.fakes[0].marks != 0, c->has_mark);
+		CHECK_EQUAL(s.outlet->has_marks, c->has_mark || c->is_earlier);
+		if (!c->is_plain) {
+			go_on();
+			CHECK_EQUAL(is_stored(0), c->has_mark);
+			CHECK_EQUAL(is_stored(1), has_last);
+		}
+		end();
+	}
+}
+
 static const struct check_test tests[] = {
 	{"what is delivered is stored", what_is_delivered_is_stored},
 	{"a cut datagram is stored as a whole", a_cut_datagram_is_stored_as_a_whole},
 	{"a failure is over with its commit", a_failure_is_over_with_its_commit},
+	{"a drain keeps no part of what comes again", a_drain_keeps_no_part_of_what_comes_again},
 };
 
 int main(void)
