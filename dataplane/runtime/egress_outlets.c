@@ -81,10 +81,26 @@ struct prepare {
 	struct counters_sink_row *counts;
 	const uint8_t *slots;
 	struct outlet **outlets; // [streams]
-	struct marks marks;      // as of now
 	struct outlet *made;     // list
 	struct problem *problem;
 };
+
+/**
+ * Has somebody the place of a newcomer still? If not, the marks of the place move no more until the newcomer is handed over,
+ * and it takes them: under one hold of the lock, or they could be of before the other one's last commit.
+ */
+static bool must_wait(struct egress *e, struct outlet *newcomer)
+{
+	bool has_forebear;
+
+	pthread_mutex_lock(&e->list_lock);
+	has_forebear = find_forebear(e->outlets, newcomer) != NULL
+		|| find_forebear(newcomers_of(e), newcomer) != NULL;
+	if (!has_forebear)
+		outlet_take_marks(newcomer, &e->marks);
+	pthread_mutex_unlock(&e->list_lock);
+	return has_forebear;
+}
 
 static enum sl_status make_outlet(struct egress *e, struct prepare *p, uint32_t s)
 {
@@ -97,36 +113,25 @@ static enum sl_status make_outlet(struct egress *e, struct prepare *p, uint32_t 
 		.self = e,
 	};
 	struct outlet *o;
-	bool must_wait;
 
 	if (outlet_new(&setup, &o) != SL_OK)
 		return problem_set(p->problem, SL_E_NOMEM, "no memory for a stream's sinks");
 	o->next = p->made;
 	p->made = o;
 	p->outlets[s] = o;
-	pthread_mutex_lock(&e->list_lock);
-	must_wait =
-		find_forebear(e->outlets, o) != NULL || find_forebear(newcomers_of(e), o) != NULL;
-	pthread_mutex_unlock(&e->list_lock);
-	return must_wait ? outlet_check(o, p->problem) : outlet_open(o, &p->marks, p->problem);
+	return must_wait(e, o) ? outlet_check(o, p->problem) : outlet_open(o, p->problem);
 }
 
-/** Those that are as they were; and all marks. */
-static enum sl_status find_outlets(struct egress *e, struct prepare *p)
+/** Those that are as they were. */
+static void find_outlets(struct egress *e, struct prepare *p)
 {
-	enum sl_status status;
-
 	pthread_mutex_lock(&e->list_lock);
 	for (uint32_t s = 0; s < p->image->streams.count; s++) {
 		p->outlets[s] = find_in(e->outlets, p->image, s);
 		if (p->outlets[s] == NULL)
 			p->outlets[s] = find_in(newcomers_of(e), p->image, s);
 	}
-	status = marks_copy(&e->marks, &p->marks);
 	pthread_mutex_unlock(&e->list_lock);
-	return status == SL_OK
-		? SL_OK
-		: problem_set(p->problem, SL_E_NOMEM, "no memory for the marks of sinks");
 }
 
 static bool has_place(const struct outlet *list, uint64_t place)
@@ -146,12 +151,14 @@ static void tell_unclaimed(struct egress *e, const struct prepare *p)
 	if (e->has_told)
 		return;
 	e->has_told = true;
-	for (uint32_t n = 0; n < p->marks.count; n++) {
-		const struct mark_entry *m = &p->marks.entries[n];
+	pthread_mutex_lock(&e->list_lock);
+	for (uint32_t n = 0; n < e->marks.count; n++) {
+		const struct mark_entry *m = &e->marks.entries[n];
 
 		count += !has_place(p->made, m->place)
 			&& !sink_mark_is_over(view_of(m->mark.bytes, m->mark.size));
 	}
+	pthread_mutex_unlock(&e->list_lock);
 	if (count != 0)
 		notice("%u sinks of the checkpoint, with files in work or events in a spool, are "
 		       "in "
@@ -189,8 +196,9 @@ enum sl_status egress_prepare(
 		.outlets = ret_outlets,
 		.problem = ret_problem,
 	};
-	enum sl_status status = find_outlets(e, &p);
+	enum sl_status status = SL_OK;
 
+	find_outlets(e, &p);
 	for (uint32_t s = 0; s < image->streams.count && status == SL_OK; s++)
 		if (ret_outlets[s] == NULL)
 			status = make_outlet(e, &p, s);
@@ -204,7 +212,6 @@ enum sl_status egress_prepare(
 		p.made = o->next;
 		outlet_free(o);
 	}
-	marks_done(&p.marks);
 	return status;
 }
 
@@ -295,7 +302,8 @@ static void open_waiting(struct egress *e)
 	for (struct outlet *o = e->outlets; o != NULL; o = o->next) {
 		if (o->is_open || o->forebear != NULL || now < o->retry_ns)
 			continue;
-		if (outlet_open(o, &e->marks, &problem) == SL_OK) {
+		outlet_take_marks(o, &e->marks);
+		if (outlet_open(o, &problem) == SL_OK) {
 			e->commit_ns = 0;
 			continue;
 		}
@@ -315,6 +323,8 @@ void egress_close_retired(struct egress *e)
 			// One whose disk fails: later.
 			if (!may_close(e, o) || (o->is_open && (o->is_dirty || o->has_marks)))
 				continue;
+			// While it is in the list, who comes for its places waits: they are in use until it is closed.
+			outlet_close(o);
 			unlink_outlet(e, o);
 			outlet_free(o);
 		}

@@ -27,20 +27,6 @@ const struct mark *marks_find(const struct marks *marks, uint64_t place)
 	return entry == NULL ? NULL : &entry->mark;
 }
 
-enum sl_status marks_copy(const struct marks *marks, struct marks *ret_copy)
-{
-	struct marks copy = {.count = marks->count, .capacity = marks->count};
-
-	if (marks->count != 0) {
-		copy.entries = malloc(marks->count * sizeof(*copy.entries));
-		if (copy.entries == NULL)
-			return SL_E_NOMEM;
-		memcpy(copy.entries, marks->entries, marks->count * sizeof(*copy.entries));
-	}
-	*ret_copy = copy;
-	return SL_OK;
-}
-
 static struct mark_entry *add(struct marks *marks)
 {
 	if (marks->count == marks->capacity) {

@@ -38,9 +38,6 @@ struct marks {
 /** The mark of a place, or NULL. */
 const struct mark *marks_find(const struct marks *marks, uint64_t place);
 
-/** Another one with the same marks. Outcomes  SL_OK; SL_E_NOMEM */
-enum sl_status marks_copy(const struct marks *marks, struct marks *ret_copy);
-
 /** Set the mark of a place; an empty one is taken out, that of nowhere (0) not kept. Outcomes  SL_OK; SL_E_NOMEM */
 enum sl_status marks_set(struct marks *marks, const struct mark_entry *entry);
 

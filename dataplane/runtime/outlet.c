@@ -86,12 +86,18 @@ void outlet_report(void *self, uint64_t tag, enum sl_status status)
 		finish(o, p);
 }
 
+void outlet_close(struct outlet *o)
+{
+	for (uint32_t n = 0; n < o->sink_count; n++)
+		sink_close(&o->sink[n]);
+	o->is_open = false;
+}
+
 void outlet_free(struct outlet *o)
 {
 	if (o == NULL)
 		return;
-	for (uint32_t n = 0; n < o->sink_count; n++)
-		sink_close(&o->sink[n]);
+	outlet_close(o);
 	free(o->whole.tickets);
 	free(o->cut.tickets);
 	free((void *)o->definition.bytes);

@@ -27,7 +27,7 @@ struct outlet {
 	struct view definition; // owned: the stream's id, and every sink as the image tells it
 	uint32_t sink_count;
 	struct sink sink[PARCEL_ROOMS_MAX];
-	struct mark_entry mark[PARCEL_ROOMS_MAX]; // as of the last consistent sync
+	struct mark_entry mark[PARCEL_ROOMS_MAX]; // as of the last consistent sync, or the open
 	uint64_t spool_place[PARCEL_ROOMS_MAX];   // of the sink's spool; 0 = none
 	bool has_marks;                           // not yet confirmed to the sinks
 	bool is_open;
@@ -75,7 +75,10 @@ struct outlet_setup {
 /** Make an outlet of an image's stream; its sinks are not open. Outcomes  SL_OK; SL_E_NOMEM */
 enum sl_status outlet_new(const struct outlet_setup *setup, struct outlet **ret_outlet);
 
-/** Close its sinks and release. */
+/** Close its sinks, for good. */
+void outlet_close(struct outlet *outlet);
+
+/** The same, and release. NULL is fine. */
 void outlet_free(struct outlet *outlet);
 
 /** Is it what the image says of the stream? */
@@ -90,12 +93,11 @@ bool outlet_takes_spool(const struct outlet *outlet, uint64_t place, uint64_t sp
 /** Can the folders of its sinks be written? For sinks that are opened later, when others have left their places. */
 enum sl_status outlet_check(const struct outlet *outlet, struct problem *ret_problem);
 
+/** Take the marks that its sinks are to be opened with. */
+void outlet_take_marks(struct outlet *outlet, const struct marks *marks);
+
 /** Open the sinks, each with its mark. On failure none is open. */
-enum sl_status outlet_open(
-	struct outlet *outlet,
-	const struct marks *marks,
-	struct problem *ret_problem
-);
+enum sl_status outlet_open(struct outlet *outlet, struct problem *ret_problem);
 
 /** What the sinks report to; self is the outlet. */
 sink_report_fn outlet_report;

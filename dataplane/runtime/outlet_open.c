@@ -301,19 +301,27 @@ enum sl_status outlet_check(const struct outlet *o, struct problem *ret_problem)
 	return status;
 }
 
-enum sl_status outlet_open(struct outlet *o, const struct marks *marks, struct problem *ret_problem)
+void outlet_take_marks(struct outlet *o, const struct marks *marks)
+{
+	static const struct mark none;
+
+	for (uint32_t n = 0; n < o->sink_count; n++) {
+		const struct mark *known = marks_find(marks, o->mark[n].place);
+
+		o->mark[n].mark = known != NULL ? *known : none;
+	}
+}
+
+enum sl_status outlet_open(struct outlet *o, struct problem *ret_problem)
 {
 	struct view left =
 		view_of(o->definition.bytes + sizeof(o->id), o->definition.size - sizeof(o->id));
 	struct sink_plan plan;
 
 	for (uint32_t n = 0; n < o->sink_count; n++) {
-		const struct mark *known = marks_find(marks, o->mark[n].place);
-		struct view mark = {0};
+		struct view mark = view_of(o->mark[n].mark.bytes, o->mark[n].mark.size);
 		enum sl_status status;
 
-		if (known != NULL)
-			mark = view_of(known->bytes, known->size);
 		take_plan(&left, &plan);
 		status = plan.row.spool.size != 0
 			? open_spooled(o, &plan, mark, &o->sink[n], ret_problem)

@@ -1,4 +1,7 @@
+#include "dataplane/runtime/egress_inner.h"
+#include "dataplane/runtime/runtime_inner.h"
 #include "io/base/clock.h"
+#include "io/fault.h"
 #include "tests/support/check.h"
 #include "tests/support/plane_rig.h"
 #include "tests/support/scratch.h"
@@ -328,12 +331,136 @@ static void stops_while_the_disk_is_full(void)
 	end();
 }
 
+#define CONTRACT(name)                                                                             \
+	"contract: acme/" name                                                                     \
+	"/1.0.0\nkey: user\nundeclared: pass\nfields:\n  user: {type: string, personal: 0}\n"
+
+#define EDITS                                                                                      \
+	{                                                                                          \
+		"edits", NULL, PORT, "{files: edits}", "{null: true}"                              \
+	}
+
+/** A stream that nothing is sent to. */
+#define IDLE(name, port)                                                                           \
+	{                                                                                          \
+		name, CONTRACT(name), "{port: " port ", mode: plain}", "{files: " name "}",        \
+			"{null: true}"                                                             \
+	}
+
+static const struct rig_stream without[] = {IDLE("zoo", "7003"), {0}};
+static const struct rig_stream with[] = {EDITS, IDLE("zoo", "7003"), {0}};
+
+static pthread_t caller;
+static bool has_opened; // the caller has begun to open sinks
+
+static bool is_published(struct plane_rig *r, uint64_t unused)
+{
+	size_t size;
+	char *text = plane_rig_read(r, "edits", "edits", &size);
+
+	(void)unused;
+	free(text);
+	return size != 0;
+}
+
+/** When the caller opens its first sink, egress ends what it has of the stream that was taken out. */
+static int let_egress_go_on(enum io_step step)
+{
+	(void)step;
+	if (has_opened || !pthread_equal(pthread_self(), caller))
+		return 0;
+	has_opened = true;
+	atomic_store(&rig->is_held, false);
+	CHECK(plane_rig_wait(is_published, rig, 0));
+	usleep(200000); // and writes down that it is published, and closes
+	return 0;
+}
+
+/** A stream comes back, its file of before is published meanwhile, and a mark from before would be damage. */
+static void comes_back_while_it_is_closed(void)
+{
+	static const struct rig_stream after[] = {
+		IDLE("ants", "7002"), EDITS, IDLE("zoo", "7003"), {0}};
+
+	begin();
+	CHECK_EQUAL(apply(with), SL_OK);
+	send_some(50);
+	CHECK(plane_rig_wait(has_delivered, rig, sent));
+	atomic_store(&rig->is_held, true);
+	send_some(50); // their keys are not durable: egress can not be done with them
+	CHECK(plane_rig_wait(has_taken, rig, sent));
+	CHECK_EQUAL(apply(without), SL_OK);
+	caller = pthread_self();
+	has_opened = false;
+	io_fault = let_egress_go_on;
+	CHECK_EQUAL(apply(after), SL_OK);
+	io_fault = NULL;
+	CHECK(has_opened);
+	send_some(100);
+	CHECK(plane_rig_wait(has_taken, rig, sent));
+	CHECK(is_all_there("edits"));
+	end();
+}
+
+static struct sink_ops slow_ops; // as those of files, with a close that takes its time
+static void (*close_files)(void *self);
+static atomic_bool is_closing;
+
+static void close_slowly(void *self)
+{
+	atomic_store(&is_closing, true);
+	usleep(300000);
+	close_files(self);
+}
+
+static void slow_down(struct egress *e, struct egress_command *command)
+{
+	(void)command;
+	for (struct outlet *o = e->outlets; o != NULL; o = o->next) {
+		if (strcmp(o->name, "edits") != 0)
+			continue;
+		slow_ops = *o->sink[PARCEL_SEALED].ops;
+		close_files = slow_ops.close;
+		slow_ops.close = close_slowly;
+		o->sink[PARCEL_SEALED].ops = &slow_ops;
+	}
+}
+
+static bool has_begun_to_close(struct plane_rig *r, uint64_t unused)
+{
+	(void)r;
+	(void)unused;
+	return atomic_load(&is_closing);
+}
+
+/** Until its sinks are closed who comes back waits: they are in use. */
+static void waits_for_a_close_that_takes_long(void)
+{
+	struct egress_command command = {.run = slow_down};
+
+	begin();
+	atomic_store(&is_closing, false);
+	CHECK_EQUAL(apply(with), SL_OK);
+	egress_call(rig->runtime->egress, &command);
+	send_some(50);
+	CHECK(plane_rig_wait(has_taken, rig, sent));
+	CHECK_EQUAL(apply(without), SL_OK);
+	CHECK(plane_rig_wait(has_begun_to_close, rig, 0));
+	CHECK_EQUAL(apply(with), SL_OK);
+	send_some(50);
+	CHECK(plane_rig_wait(has_taken, rig, sent));
+	CHECK(is_all_there("edits"));
+	end();
+}
+
 static const struct check_test tests[] = {
 	{"spools come and go", spools_come_and_go},
 	{"spools are emptied", spools_are_emptied},
 	{"changes after a crash", changes_after_a_crash},
 	{"keeps spools that hold events", keeps_spools_that_hold_events},
 	{"stops while the disk is full", stops_while_the_disk_is_full},
+	{"comes back while it is closed", comes_back_while_it_is_closed},
+	{"waits for a close that takes long", waits_for_a_close_that_takes_long},
 };
 
 CHECK_MAIN("sinks that change")
