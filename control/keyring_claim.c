@@ -59,7 +59,7 @@ static bool register_subject(struct keyring *k, struct key_want *want)
 			return false;
 		key_pairs_put(k->pairs, entry->link, want->subject, position);
 	}
-	key_table_set_subject(k->table, want->hash, want->subject);
+	key_table_set_subject(k->table, want->hash, want->subject, position);
 	entry->subject = want->subject;
 	if (entry->position < position)
 		entry->position = position;

@@ -359,10 +359,12 @@ enum sl_status key_table_insert(
 void key_table_set_subject(
 	struct key_table *table,
 	const uint8_t hash[static KEY_HASH_SIZE],
-	uint64_t subject
+	uint64_t subject,
+	uint64_t position
 )
 {
 	uint64_t h[HASH_WORDS];
+	struct slot *s;
 	word *room;
 	word *w;
 
@@ -370,13 +372,13 @@ void key_table_set_subject(
 	w = key_table_find_word(table, h, &room);
 	if (w == NULL)
 		return;
-	// One word, whole in itself: no sequence is needed.
-	atomic_store_explicit(
-		&slot_at(table, (uint32_t)atomic_load_explicit(w, memory_order_relaxed) - 1)
-			 ->entry[SUBJECT_WORD],
-		subject,
-		memory_order_release
-	);
+	s = slot_at(table, (uint32_t)get(w) - 1);
+	// Two words, each whole in itself: no sequence is needed, but the position comes first. Who finds the subject
+	// registered has to wait for its record; who sees the position alone waits a little longer than it must.
+	if (position_of(s) < position)
+		set(&s->entry[POSITION_WORD], position);
+	// pairs with the loads in copy_out, which come in the other order
+	atomic_store_explicit(&s->entry[SUBJECT_WORD], subject, memory_order_release);
 }
 
 bool key_table_has_evicted(const struct key_table *table)

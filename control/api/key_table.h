@@ -22,7 +22,7 @@ enum {
 struct key_entry {
 	uint8_t link[KEY_LINK_SIZE];
 	uint64_t subject;  // fingerprint of the data subject last registered for it; 0 = none
-	uint64_t position; // in the key journal; durable when at or below the durable mark
+	uint64_t position; // in the key journal, of both; durable when at or below the durable mark
 	uint8_t key[1 + CONTRACT_PURPOSES_MAX]
 		   [KEY_SIZE]; // IV key, then field keys in order of the image's purposes
 };
@@ -160,11 +160,16 @@ void key_table_put(
 	const struct key_entry *entry
 );
 
-/** Remember the subject last registered for a key; a key that is gone meanwhile is no error. One writer at a time. */
+/**
+ * Remember the subject last registered for a key; a key that is gone meanwhile is no error. One writer at a time.
+ *
+ * @param position of the record that registers it: who finds the subject finds this position, or a later one
+ */
 void key_table_set_subject(
 	struct key_table *table,
 	const uint8_t hash[static KEY_HASH_SIZE],
-	uint64_t subject
+	uint64_t subject,
+	uint64_t position
 );
 
 /** Whether an entry ever gave way that was not aged: then a miss is no proof that the key does not exist. */

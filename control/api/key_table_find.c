@@ -28,7 +28,7 @@ static bool copy_out(
 	bool is_same;
 
 	do {
-		// pairs with the release stores in slot_write
+		// pairs with the release stores in slot_write; the words in order, as key_table_set_subject wants it
 		before = atomic_load_explicit(&s->sequence, memory_order_acquire);
 		is_same = atomic_load_explicit(&s->hash[0], memory_order_acquire) == hash[0]
 			&& atomic_load_explicit(&s->hash[1], memory_order_acquire) == hash[1];

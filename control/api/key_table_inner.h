@@ -71,6 +71,10 @@ struct key_table {
 static_assert(offsetof(struct key_entry, key) == ENTRY_HEAD_WORDS * 8, "copied as words");
 static_assert(offsetof(struct key_entry, subject) == SUBJECT_WORD * 8, "copied as words");
 static_assert(offsetof(struct key_entry, position) == POSITION_WORD * 8, "copied as words");
+static_assert(
+	(int)SUBJECT_WORD < (int)POSITION_WORD,
+	"copied in this order: key_table_set_subject"
+);
 static_assert(ENTRY_HEAD_WORDS % KEY_WORDS == 0, "copied in steps of a key");
 static_assert(sizeof(struct slot) == 24, "layout");
 

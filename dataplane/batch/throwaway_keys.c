@@ -57,7 +57,7 @@ static void claim(void *self, struct key_want wants[], size_t count)
 			);
 		wants[w].is_given = wants[w].is_link_only || is_found || make_key(keys, &wants[w]);
 		if (wants[w].is_given)
-			key_table_set_subject(keys->table, wants[w].hash, wants[w].subject);
+			key_table_set_subject(keys->table, wants[w].hash, wants[w].subject, 0);
 	}
 }
 

@@ -209,7 +209,7 @@ static bool register_subject(struct key_claim *c, const struct chunk *chunk, str
 			return false;
 		key_pairs_put(m->pairs, entry->link, want->subject, position);
 	}
-	key_table_set_subject(c->options.table, want->hash, want->subject);
+	key_table_set_subject(c->options.table, want->hash, want->subject, position);
 	entry->subject = want->subject;
 	if (entry->position < position)
 		entry->position = position;

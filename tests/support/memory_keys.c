@@ -62,7 +62,7 @@ static void claim(void *self, struct key_want wants[], size_t count)
 			continue;
 		}
 		want->entry->subject = want->subject;
-		key_table_set_subject(keys->source.table, want->hash, want->subject);
+		key_table_set_subject(keys->source.table, want->hash, want->subject, 0);
 		keys->linked_count++;
 	}
 }

@@ -130,11 +130,16 @@ static void an_entry_can_be_replaced_and_its_subject_set(void)
 	CHECK(find(t, 7, &e));
 	CHECK(is_whole(&e, 7));
 	CHECK_EQUAL(e.position, 9);
-	key_table_set_subject(t, hash, 77);
+	key_table_set_subject(t, hash, 77, 12);
 	CHECK(find(t, 7, &e));
 	CHECK_EQUAL(e.subject, 77);
+	CHECK_EQUAL(e.position, 12);
+	key_table_set_subject(t, hash, 78, 5); // of an earlier record: positions only go up
+	CHECK(find(t, 7, &e));
+	CHECK_EQUAL(e.subject, 78);
+	CHECK_EQUAL(e.position, 12);
 	hash_of(8, hash);
-	key_table_set_subject(t, hash, 78); // not there: nothing happens
+	key_table_set_subject(t, hash, 78, 13); // not there: nothing happens
 	CHECK(!find(t, 8, &e));
 	key_table_free(t);
 }
@@ -257,7 +262,8 @@ static void a_small_table_serves_many_generations(void)
 enum {
 	STRESS_KEYS = 4096,
 	STRESS_ROUNDS = 60,
-	STRESS_READERS = 3
+	STRESS_READERS = 3,
+	STRESS_SUBJECT = 1 << 20 // above the subjects that entries are made with
 };
 
 struct stress {
@@ -266,6 +272,12 @@ struct stress {
 	atomic_size_t found;
 	atomic_size_t torn;
 };
+
+/** A subject that was set, shown with a position before that of its record. */
+static bool is_early(const struct key_entry *e)
+{
+	return e->subject >= STRESS_SUBJECT && e->position < e->subject - STRESS_SUBJECT;
+}
 
 static void *stress_read(void *arg)
 {
@@ -283,7 +295,9 @@ static void *stress_read(void *arg)
 		}
 		atomic_fetch_add(&s->found, key_table_find_burst(s->table, hashes, 64, out, found));
 		for (uint64_t i = 0; i < 64; i++)
-			if (found[i] && !is_whole(&entries[i], (first + i) % STRESS_KEYS))
+			if (found[i]
+			    && (!is_whole(&entries[i], (first + i) % STRESS_KEYS)
+				|| is_early(&entries[i])))
 				atomic_fetch_add(&s->torn, 1);
 		first += 64;
 	}
@@ -311,7 +325,8 @@ static void readers_never_see_a_torn_entry(void)
 				CHECK_FATAL(
 					key_table_insert(s.table, hash, &e, UINT64_MAX) == SL_OK
 				);
-			key_table_set_subject(s.table, hash, round);
+			key_table_set_subject(s.table, hash, STRESS_SUBJECT + position, position);
+			position++;
 		}
 	while (atomic_load(&s.found) == 0)
 		;

@@ -179,6 +179,60 @@ static void a_key_with_several_subjects_is_made_once(void)
 	scene_free(&s);
 }
 
+/** What the table shows a worker without a claim. */
+static struct key_entry entry_in_table(const struct scene *s, uint64_t name)
+{
+	struct key_entry e = {0};
+	const struct key_want want = want_of(name, 0, &e);
+	bool is_found;
+
+	key_table_find_burst(
+		s->table,
+		(const uint8_t(*)[KEY_HASH_SIZE])want.hash,
+		1,
+		&(struct key_entry *){&e},
+		&is_found
+	);
+	CHECK(is_found);
+	return e;
+}
+
+/** A worker that finds its row's subject registered asks for nothing: what it finds must say what to wait for. */
+static void a_subject_comes_with_the_position_of_its_record(void)
+{
+	struct scene s = scene_of(256, 2);
+	struct worker w = worker_of(&s, 0);
+	struct worker other = worker_of(&s, 0);
+	struct key_record r;
+	struct key_entry e;
+
+	CHECK(claim(&w, 1, 10, &e));
+	CHECK_FATAL(key_ring_peek(s.ring, &r, 1) == 1);
+	key_ring_commit(s.ring, 1);
+	CHECK(claim(&w, 1, 11, &e));
+	CHECK_EQUAL(e.position, 2);
+	e = entry_in_table(&s, 1);
+	CHECK_EQUAL(e.subject, 11);
+	CHECK_EQUAL(e.position, 2);
+	CHECK(claim(&other, 1, 11, &e));
+	CHECK_EQUAL(e.position, 2);
+	// One that is remembered, of an earlier record: the key still waits for the later one.
+	CHECK(claim(&other, 1, 10, &e));
+	CHECK_EQUAL(key_ring_position(s.ring), 2);
+	e = entry_in_table(&s, 1);
+	CHECK_EQUAL(e.subject, 10);
+	CHECK_EQUAL(e.position, 2);
+	// Nor does it give way before that.
+	CHECK(claim(&w, 2, 0, &e));
+	CHECK(!claim(&w, 3, 0, &e));
+	CHECK_FATAL(key_ring_peek(s.ring, &r, 1) == 1);
+	key_ring_commit(s.ring, 1);
+	CHECK(claim(&w, 3, 0, &e));
+	worker_free(&other);
+	worker_free(&w);
+	scene_free(&s);
+}
+
 static void an_aged_key_is_replaced(void)
 {
 	struct scene s = scene_of(256, 64);
@@ -391,6 +445,8 @@ static void workers_agree_on_every_key(void)
 static const struct check_test tests[] = {
 	{"a new key goes to journal and table", a_new_key_goes_to_journal_and_table},
 	{"a key with several subjects is made once", a_key_with_several_subjects_is_made_once},
+	{"a subject comes with the position of its record",
+	 a_subject_comes_with_the_position_of_its_record},
 	{"an aged key is replaced", an_aged_key_is_replaced},
 	{"a key that gave way opens still", a_key_that_gave_way_opens_still},
 	{"without room nothing is given", without_room_nothing_is_given},
