@@ -347,9 +347,10 @@ static enum sl_status greet(
 		SL_TRY(provide_ring(s, ret_problem));
 		ring_fd = key_ring_fd(s->ring);
 	}
+	// Before it is welcome: what it brought is ours now, and is recovered when it dies, whether it was told or not.
+	succeed(s);
 	if (link_send(s->link, &welcome, &ring_fd, ring_fd >= 0) != SL_OK)
 		return problem_set(ret_problem, SL_E_IO, "it does not listen");
-	succeed(s);
 	log_line(
 		LOG_LEVEL_NOTICE,
 		topic,

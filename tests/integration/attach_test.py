@@ -112,6 +112,35 @@ def a_journal_without_tables(control, fake):
     return control, older
 
 
+def a_dataplane_that_does_not_wait(control, fake):
+    """It brings its journal and dies before it is welcome: what it left is made whole all the same."""
+    older = fake
+    older.tell("part")
+    older.tell("hole")
+    older.tell("keys 50")
+    older.wait_for("put 50")
+    older.popen.send_signal(signal.SIGSTOP)
+    control.kill()
+    control = start_control()
+    control.popen.send_signal(signal.SIGSTOP)
+    older.popen.send_signal(signal.SIGCONT)
+    parted = older.wait_for("parted")
+    at = len(log_text())
+    control.popen.send_signal(signal.SIGCONT)
+    until = time.monotonic() + WAIT_S
+    while time.monotonic() < until and "is gone" not in log_text()[at:]:
+        time.sleep(0.02)
+    check("a dataplane goes before it is welcome", parted and "is gone" in log_text()[at:], log_text()[at:])
+    fake = start_fake()
+    check("while it lives nobody gets its journal", fake.wait_for("welcome", 1) is None, log_text()[at:])
+    older.kill()
+    fake.table = attached(fake)
+    check("then the next one does", fake.table is not None, log_text()[at:])
+    check("a hole in it stops nobody", waits_for_keys(fake, 100), status()["keys"])
+    check("and is told of", status()["keys"]["holes"] == 1, status()["keys"])
+    return control, fake
+
+
 def a_damaged_vault(control, fake):
     """A table that could not be warmed is not given out, however often it is asked for."""
     control.kill(signal.SIGTERM)
@@ -267,6 +296,7 @@ try:
     control, fake = a_broken_journal(control, fake)
     control, fake = a_living_dataplane_with_a_broken_journal(control, fake)
     control, fake = a_journal_without_tables(control, fake)
+    control, fake = a_dataplane_that_does_not_wait(control, fake)
     control, fake = a_damaged_vault(control, fake)
     control, fake = a_disk_that_fails(control, fake)
     control, fake = a_change_under_way(control, fake)

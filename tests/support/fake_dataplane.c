@@ -27,6 +27,8 @@
 //	keys N      put N new keys of the first stream into the journal
 //	events N    count N events of the first stream
 //	rubbish     put a record that no sound dataplane writes into the journal
+//	hole        reserve a record of the journal, and never write it
+//	part        close the link right after the next hello, and do nothing more
 //	refuse      answer the next plane with a refusal
 //	mute        do not answer the next plane
 //	hold        keep the next plane by, unanswered
@@ -37,6 +39,7 @@
 
 enum {
 	RECONNECT_MS = 200,
+	RESERVED_AT = 64, // of the journal's head (key_ring.c)
 	WORKERS = 2
 };
 
@@ -55,6 +58,7 @@ static struct fake {
 	bool refuses;
 	bool is_mute;
 	bool holds;
+	bool parts;
 	struct link_message held; // fd_count 0 = none
 	int held_fds[LINK_FDS_MAX];
 	long relinks; // left to do
@@ -140,6 +144,12 @@ static void connect_again(void)
 	if (fake.relinks == 0)
 		say("connected");
 	hello();
+	if (!fake.parts)
+		return;
+	close(fake.socket);
+	say("parted");
+	for (;;)
+		pause();
 }
 
 static void close_link(void)
@@ -310,6 +320,18 @@ static void put_rubbish(void)
 	say("put rubbish to %" PRIu64, key_ring_put(fake.ring, &record));
 }
 
+/** What a death between reserving and writing leaves. */
+static void put_hole(void)
+{
+	uint8_t *head =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, key_ring_fd(fake.ring), 0);
+
+	must(head != MAP_FAILED, "journal");
+	atomic_fetch_add((_Atomic uint64_t *)(head + RESERVED_AT), 1);
+	munmap(head, 4096);
+	say("put hole");
+}
+
 static void relink(long count)
 {
 	fake.relinks = count;
@@ -351,6 +373,10 @@ static void obey(char *line)
 		put_rubbish();
 	else if (strcmp(line, "forget") == 0)
 		drop_plane();
+	else if (strcmp(line, "hole") == 0)
+		put_hole();
+	else if (strcmp(line, "part") == 0)
+		fake.parts = true;
 	else if (strcmp(line, "refuse") == 0)
 		fake.refuses = true;
 	else if (strcmp(line, "mute") == 0)
