@@ -148,6 +148,7 @@ word *key_table_find_word(
 
 		for (size_t i = 0; i < BUCKET_WORDS; i++) {
 			uint64_t w = atomic_load_explicit(&bucket[i], memory_order_relaxed);
+			size_t index = (uint32_t)w - 1;
 			const struct slot *s;
 
 			if (w == 0 || w == GONE) {
@@ -156,9 +157,12 @@ word *key_table_find_word(
 					*ret_room = &bucket[i];
 				continue;
 			}
-			s = slot_at(t, (uint32_t)w - 1);
-			if ((w & ~(uint64_t)UINT32_MAX) == tag_of(hash)
-			    && atomic_load_explicit(&s->hash[0], memory_order_relaxed) == hash[0]
+			// Whoever had the memory before may write to it still (key_table_recover).
+			if ((w & ~(uint64_t)UINT32_MAX) != tag_of(hash)
+			    || index >= t->slot_count_max)
+				continue;
+			s = slot_at(t, index);
+			if (atomic_load_explicit(&s->hash[0], memory_order_relaxed) == hash[0]
 			    && atomic_load_explicit(&s->hash[1], memory_order_relaxed) == hash[1])
 				return &bucket[i];
 		}

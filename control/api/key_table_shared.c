@@ -204,7 +204,7 @@ static bool is_odd(const struct slot *s)
 	return (atomic_load_explicit(&s->sequence, memory_order_relaxed) & 1) != 0;
 }
 
-/** Words that name no slot in use go first: the search for a hash follows every word. @return words dropped */
+/** Words that name no slot in use go first. @return words dropped */
 static size_t drop_wild_words(struct key_table *t, uint64_t used)
 {
 	size_t dropped = 0;
@@ -220,6 +220,23 @@ static size_t drop_wild_words(struct key_table *t, uint64_t used)
 	return dropped;
 }
 
+/** Is the word the one by which its slot, written whole, is found? */
+static bool is_true_word(const struct key_table *t, uint64_t w, const word *at)
+{
+	size_t index = (uint32_t)w - 1;
+	const struct slot *s;
+	uint64_t hash[HASH_WORDS];
+	word *room;
+
+	// Outside, though no word was a moment ago: somebody who is not the dataplane any more writes still.
+	if (index >= t->slot_count_max)
+		return false;
+	s = slot_at(t, index);
+	hash[0] = atomic_load_explicit(&s->hash[0], memory_order_relaxed);
+	hash[1] = atomic_load_explicit(&s->hash[1], memory_order_relaxed);
+	return !is_odd(s) && key_table_find_word(t, hash, &room) == at;
+}
+
 /** Words of slots half written, and words by which their slot is not found. @return words dropped */
 static size_t drop_false_words(struct key_table *t, size_t *ret_count)
 {
@@ -228,16 +245,10 @@ static size_t drop_false_words(struct key_table *t, size_t *ret_count)
 	*ret_count = 0;
 	for (size_t i = 0; i < t->bucket_count * BUCKET_WORDS; i++) {
 		uint64_t w = atomic_load_explicit(&t->buckets[i], memory_order_relaxed);
-		const struct slot *s;
-		uint64_t hash[HASH_WORDS];
-		word *room;
 
 		if (w == 0 || w == GONE)
 			continue;
-		s = slot_at(t, (uint32_t)w - 1);
-		hash[0] = atomic_load_explicit(&s->hash[0], memory_order_relaxed);
-		hash[1] = atomic_load_explicit(&s->hash[1], memory_order_relaxed);
-		if (!is_odd(s) && key_table_find_word(t, hash, &room) == &t->buckets[i]) {
+		if (is_true_word(t, w, &t->buckets[i])) {
 			++*ret_count;
 			continue;
 		}

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -308,6 +309,63 @@ static void a_dead_writer_leaves_a_table_that_is_made_sound(void)
 	key_table_free(t);
 }
 
+/** Words of a process that was taken over: slots far outside, and inside. */
+static _Noreturn void write_wild_words(int fd)
+{
+	struct key_table *t = attached(fd);
+
+	if (t == NULL || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+		_exit(1);
+	for (uint64_t n = 1;; n++) {
+		uint64_t wild = (n * 6364136223846793005u) | 0x80000000;
+
+		atomic_store(
+			&t->buckets[n % (t->bucket_count * BUCKET_WORDS)],
+			n % 3 == 0 ? 1 + n % 8 : wild
+		);
+	}
+}
+
+static _Noreturn void recover_beside_a_writer(int fd)
+{
+	struct key_table *t = attached(fd);
+	pid_t writer = fork();
+	size_t dropped = 0;
+
+	if (writer == 0)
+		write_wild_words(fd);
+	if (t == NULL || writer < 0)
+		_exit(1);
+	// It begins when it gets a core; from then on every table has something to drop.
+	for (size_t round = 0; round < 20000; round += dropped != 0)
+		dropped += key_table_recover(t);
+	kill(writer, SIGKILL);
+	waitpid(writer, NULL, 0);
+	_exit(0);
+}
+
+/** Control makes a table sound while somebody still writes to it: it has to end, and to read nothing outside. */
+static void a_writer_that_lives_leads_nobody_outside(void)
+{
+	struct key_table *t = table_of(8);
+	struct key_entry e;
+	int code = -1;
+	pid_t child;
+
+	for (uint64_t i = 0; i < 8; i++)
+		CHECK_EQUAL(insert(t, i, i), SL_OK);
+	child = fork();
+	CHECK_FATAL(child >= 0);
+	if (child == 0)
+		recover_beside_a_writer(key_table_fd(t));
+	waitpid(child, &code, 0);
+	CHECK_EQUAL(code, 0);
+	(void)key_table_recover(t);
+	CHECK_EQUAL(insert(t, 20, 1), SL_OK);
+	CHECK(find(t, 20, &e) && is_whole(&e, 20));
+	key_table_free(t);
+}
+
 static const struct check_test tests[] = {
 	{"what one process writes another finds", what_one_process_writes_another_finds},
 	{"arguments out of range are refused", arguments_out_of_range_are_refused},
@@ -315,6 +373,7 @@ static const struct check_test tests[] = {
 	{"what is half written is dropped", what_is_half_written_is_dropped},
 	{"a dead writer leaves a table that is made sound",
 	 a_dead_writer_leaves_a_table_that_is_made_sound},
+	{"a writer that lives leads nobody outside", a_writer_that_lives_leads_nobody_outside},
 };
 
 CHECK_MAIN("control/key_table_shared")
