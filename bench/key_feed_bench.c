@@ -56,8 +56,9 @@ static void pause_shortly(void)
 }
 
 /** @return nanoseconds that the worker spent in claims */
-static uint64_t claim_all(struct key_source source, struct key_maker *maker, uint64_t count)
+static uint64_t claim_all(struct key_claim *claim, uint64_t count)
 {
+	const struct key_source source = key_claim_source(claim);
 	static struct key_entry entries[BATCH_MAX];
 	struct key_want wants[BATCH_MAX];
 	uint64_t spent = 0;
@@ -72,7 +73,7 @@ static uint64_t claim_all(struct key_source source, struct key_maker *maker, uin
 			siphash(source.hash_key, view_of(text, sizeof(text)), wants[i].hash);
 			memcpy(wants[i].subject_hash, wants[i].hash, KEY_HASH_SIZE);
 		}
-		while (!key_maker_has_room(maker, 1))
+		while (!key_claim_has_room(claim, 1))
 			pause_shortly();
 		start = clock_monotonic_ns();
 		source.claim(source.self, wants, BATCH_MAX);
@@ -112,7 +113,7 @@ static void make_keys(struct vault *v, uint64_t scope, uint64_t count)
 	    || key_claim_new(&claim_options, &claim) != SL_OK)
 		exit(EXIT_FAILURE);
 	start = clock_monotonic_ns();
-	spent = claim_all(key_claim_source(claim), claim_options.maker, count);
+	spent = claim_all(claim, count);
 	while (key_ring_durable(ring) < key_ring_position(ring))
 		pause_shortly();
 	report(start, count, "claimed and durable");

@@ -36,8 +36,20 @@ struct claim_work {
 	uint8_t keys[]; // [CHUNK][1 + purpose_count][KEY_SIZE]
 };
 
+/** Records of a claim up to a position of the journal. */
+struct put_group {
+	size_t count;
+	uint64_t position; // of the last
+};
+
 struct key_claim {
 	struct key_claim_options options; // purposes are own
+	/**
+	 * What it has put that is not durable yet, in two groups: one waits for its last record, what is put meanwhile is in
+	 * the other. So never too few are counted, and too many only of one group.
+	 */
+	struct put_group waiting;
+	struct put_group next;
 	uint8_t purposes[CONTRACT_PURPOSES_MAX];
 	struct claim_work *work;
 	size_t work_size;
@@ -83,11 +95,6 @@ void key_maker_free(struct key_maker *maker)
 	free(maker);
 }
 
-bool key_maker_has_room(const struct key_maker *maker, uint32_t worker_count)
-{
-	return key_ring_room(maker->ring) >= (size_t)worker_count * BATCH_MAX;
-}
-
 enum sl_status key_claim_new(const struct key_claim_options *options, struct key_claim **ret_claim)
 {
 	struct key_claim *c;
@@ -117,6 +124,43 @@ void key_claim_free(struct key_claim *claim)
 		return;
 	secret_free(claim->work, claim->work_size);
 	free(claim);
+}
+
+/** Records that it has put and that may not be durable yet. */
+static size_t count_waiting(struct key_claim *c)
+{
+	if (c->waiting.count + c->next.count != 0) {
+		uint64_t durable = key_ring_durable(c->options.maker->ring);
+
+		if (c->waiting.position <= durable) {
+			c->waiting = c->next;
+			c->next = (struct put_group){0};
+		}
+		if (c->waiting.position <= durable)
+			c->waiting = (struct put_group){0};
+	}
+	return c->waiting.count + c->next.count;
+}
+
+bool key_claim_has_room(struct key_claim *claim, uint32_t worker_count)
+{
+	const size_t need = (size_t)worker_count * BATCH_MAX;
+	const size_t waiting = count_waiting(claim);
+
+	// As a switch shares its buffer among ports: who holds some gets more only while it leaves as much to others as it
+	// holds; and beyond that a turn of every worker, for those that hold nothing.
+	return key_ring_room(claim->options.maker->ring)
+		>= (waiting == 0 ? need : 2 * need + waiting);
+}
+
+/** Put a record. @return the position; 0 = no room */
+static uint64_t put(struct key_claim *c, const struct key_record *record)
+{
+	uint64_t position = key_ring_put(c->options.maker->ring, record);
+
+	if (position != 0)
+		c->next = (struct put_group){.count = c->next.count + 1, .position = position};
+	return position;
 }
 
 static bool is_repeated(const struct key_want wants[], size_t i)
@@ -204,7 +248,7 @@ static bool register_subject(struct key_claim *c, const struct chunk *chunk, str
 
 		memcpy(record.link, entry->link, sizeof(record.link));
 		memcpy(record.subject_hash, want->subject_hash, sizeof(record.subject_hash));
-		position = key_ring_put(m->ring, &record);
+		position = put(c, &record);
 		if (position == 0)
 			return false;
 		key_pairs_put(m->pairs, entry->link, want->subject, position);
@@ -244,7 +288,7 @@ static bool give_new(struct key_claim *c, const struct chunk *chunk, size_t i)
 	memcpy(record->name_hash, want->hash, KEY_HASH_SIZE);
 	memcpy(record->subject_hash, want->subject_hash, KEY_HASH_SIZE);
 	key_ring_set_last_link(m->ring, record->link);
-	entry->position = key_ring_put(m->ring, record);
+	entry->position = put(c, record);
 	if (entry->position == 0)
 		return false;
 	memcpy(entry->link, record->link, KEY_LINK_SIZE);

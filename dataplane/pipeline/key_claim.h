@@ -16,9 +16,6 @@ struct key_maker;
 enum sl_status key_maker_new(struct key_ring *ring, struct key_maker **ret_maker);
 void key_maker_free(struct key_maker *maker);
 
-/** Whether every one of so many workers may run a turn now: their claims fit into the ring. Any thread, no lock. */
-bool key_maker_has_room(const struct key_maker *maker, uint32_t worker_count);
-
 struct key_claim_options {
 	struct key_maker *maker; // shared
 	struct key_table *table; // the stream's, shared
@@ -37,7 +34,14 @@ enum sl_status key_claim_new(const struct key_claim_options *options, struct key
 void key_claim_free(struct key_claim *claim);
 
 /**
- * For turn.keys; set its now_ms before each turn. Run a turn only when key_maker_has_room: a claim that finds no room is
+ * Whether it may be used for a turn now: the ring has room for a turn of so many workers, and the claim takes its share
+ * only. While records that it has put are not durable, as many must be free for others; so one that makes new keys without
+ * end holds no more than half of what others leave. The claim's own worker, no lock.
+ */
+bool key_claim_has_room(struct key_claim *claim, uint32_t worker_count);
+
+/**
+ * For turn.keys; set its now_ms before each turn. Run a turn only when key_claim_has_room: a claim that finds no room is
  * refused, and its rows go to the dead letters. The same when the table is full of keys that are not durable yet.
  *
  * A key that gave way in a full table is not looked for in the vault: its owner gets a second key in the same window

@@ -199,7 +199,7 @@ static void run_part(
 	size_t need = turn_out_max(lane->policy, bytes, rows);
 
 	b->row_count = rows;
-	if (!key_maker_has_room(in->maker, in->worker_count) || !make_room(in, lane, need)) {
+	if (!key_claim_has_room(lane->claim, in->worker_count) || !make_room(in, lane, need)) {
 		refuse(in, lane, &in->datagram[from], to - from);
 	} else {
 		run_turn(in, lane);
@@ -296,7 +296,7 @@ static bool run_piece(struct intake *in, struct lane *lane, size_t bytes, struct
 {
 	size_t need = turn_out_max(lane->policy, bytes, lane->turn.batch->row_count);
 
-	if (!key_maker_has_room(in->maker, in->worker_count))
+	if (!key_claim_has_room(lane->claim, in->worker_count))
 		return false;
 	if (lane->parcel != NULL
 	    && (parcel_left(lane->parcel) < need || lane->parcel->ticket_count == PARCEL_TICKETS_MAX

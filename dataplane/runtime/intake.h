@@ -19,7 +19,6 @@ struct intake_datagram {
 /** What a worker shares among its lanes. */
 struct intake {
 	struct datagram_server *server;
-	struct key_maker *maker;
 	uint32_t worker_count;
 	struct rte_ring *to_egress;
 	struct rte_ring *from_egress;

@@ -136,7 +136,6 @@ static enum sl_status start_workers(struct runtime *r, struct problem *p)
 	r->shift.exception = &r->exception;
 	r->shift.kernel_rows = r->kernel_rows;
 	r->shift.server = r->server;
-	r->shift.maker = r->maker;
 	r->shift.qsbr = r->qsbr;
 	r->shift.counters = r->counters;
 	for (uint32_t w = 0; w < r->settings.worker_count; w++)

@@ -229,7 +229,6 @@ static struct worker *make(struct shift *shift, uint32_t index)
 	w->opened.bytes = malloc(w->opened.capacity);
 	w->rest = &shift->counters->row[index * (PLANE_STREAMS_MAX + 1) + PLANE_STREAMS_MAX];
 	w->intake.server = shift->server;
-	w->intake.maker = shift->maker;
 	w->intake.worker_count = shift->settings->worker_count;
 	if (w->opened.bytes != NULL)
 		return w;

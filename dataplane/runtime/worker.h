@@ -23,7 +23,6 @@ struct shift {
 	struct exception *exception;
 	struct kernel_rows *kernel_rows; // worker 0 takes from it; NULL = none
 	struct datagram_server *server;
-	struct key_maker *maker;
 	struct rte_rcu_qsbr *qsbr;
 	struct counters *counters;
 	_Atomic(struct epoch *) epoch;                       // NULL = no policy yet

@@ -166,12 +166,15 @@ static void give_to_kernel(struct worker *w, struct rte_mbuf *frames[], uint32_t
  */
 static bool may_read_capture(const struct worker *w)
 {
-	if (w->epoch == NULL
-	    || !key_maker_has_room(w->shift->maker, w->shift->settings->worker_count))
+	if (w->epoch == NULL)
 		return false;
-	for (uint32_t s = 0; s < w->epoch->stream_count; s++)
-		if (w->epoch->lane[w->index][s].pool->free_count == 0)
+	for (uint32_t s = 0; s < w->epoch->stream_count; s++) {
+		const struct lane *lane = &w->epoch->lane[w->index][s];
+
+		if (lane->pool->free_count == 0
+		    || !key_claim_has_room(lane->claim, w->shift->settings->worker_count))
 			return false;
+	}
 	return true;
 }
 

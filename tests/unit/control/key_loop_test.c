@@ -233,8 +233,7 @@ static _Noreturn void run_dataplane(const struct loop *l)
 		fail("a dataplane can not start");
 	d.source = key_claim_source(claim);
 	for (;;) {
-		if (key_maker_has_room(claim_options.maker, 1)
-		    && PENDING_MAX - (d.end - d.first) >= BATCH_MAX)
+		if (key_claim_has_room(claim, 1) && PENDING_MAX - (d.end - d.first) >= BATCH_MAX)
 			turn(&d, &state);
 		sleep_us(200);
 		let_out(&d);
@@ -445,7 +444,7 @@ static void *work(void *arg)
 		struct key_entry entry;
 		struct key_want want = {.entry = &entry};
 
-		while (!key_maker_has_room(t->maker, WORKERS))
+		while (!key_claim_has_room(claim, WORKERS))
 			sleep_us(100);
 		name_hash(t->loop->world, name, want.hash);
 		source.claim(source.self, &want, 1);

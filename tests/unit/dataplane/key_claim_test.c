@@ -303,11 +303,11 @@ static void without_room_nothing_is_given(void)
 	struct key_entry e[BATCH_MAX];
 	struct key_want wants[BATCH_MAX];
 
-	CHECK(key_maker_has_room(s.maker, 1));
-	CHECK(!key_maker_has_room(s.maker, 2));
+	CHECK(key_claim_has_room(w.claim, 1));
+	CHECK(!key_claim_has_room(w.claim, 2));
 	for (uint64_t i = 0; i < 4; i++)
 		CHECK(claim(&w, i, 0, &e[i]));
-	CHECK(!key_maker_has_room(s.maker, 1));
+	CHECK(!key_claim_has_room(w.claim, 1));
 	// The table is full, and nothing is durable: the journal is spared.
 	CHECK(!claim(&w, 4, 0, &e[0]));
 	CHECK_EQUAL(key_ring_position(s.ring), 4);
@@ -323,6 +323,104 @@ static void without_room_nothing_is_given(void)
 	w.source.claim(w.source.self, wants, BATCH_MAX);
 	for (size_t i = 0; i < BATCH_MAX; i++)
 		CHECK(!wants[i].is_given);
+	worker_free(&w);
+	scene_free(&s);
+}
+
+/** Turns of new keys only, until it is told to wait. @return keys made */
+static size_t flood(struct worker *w, uint32_t worker_count, uint64_t *name)
+{
+	struct key_entry e[BATCH_MAX];
+	struct key_want wants[BATCH_MAX];
+	size_t made = 0;
+
+	for (; key_claim_has_room(w->claim, worker_count); made += BATCH_MAX) {
+		for (size_t i = 0; i < BATCH_MAX; i++)
+			wants[i] = want_of(++*name, 0, &e[i]);
+		w->source.claim(w->source.self, wants, BATCH_MAX);
+		for (size_t i = 0; i < BATCH_MAX; i++)
+			CHECK_FATAL(wants[i].is_given);
+	}
+	return made;
+}
+
+/** The vault takes so many records. */
+static void commit(const struct scene *s, size_t count)
+{
+	struct key_record r;
+
+	for (; count > 0; count--) {
+		CHECK_FATAL(key_ring_peek(s->ring, &r, 1) == 1);
+		key_ring_commit(s->ring, 1);
+	}
+}
+
+static void who_floods_leaves_room_for_others(void)
+{
+	enum {
+		RECORDS = 8192,
+		WORKERS_HERE = 2,
+		NEED = WORKERS_HERE * BATCH_MAX
+	};
+	struct scene s = scene_of(RECORDS, 4 * RECORDS);
+	struct worker w = worker_of(&s, 0);
+	struct worker second = worker_of(&s, 0);
+	struct worker quiet = worker_of(&s, 0);
+	struct key_entry e;
+	uint64_t name = 1000000;
+	size_t made = flood(&w, WORKERS_HERE, &name);
+	size_t made_second;
+
+	// Alone it gets half.
+	CHECK(made <= RECORDS / 2 && made >= RECORDS / 2 - 2 * NEED);
+	made_second = flood(&second, WORKERS_HERE, &name);
+	CHECK(made_second <= RECORDS / 4 && made_second >= RECORDS / 4 - 2 * NEED);
+	// Others go on, with new keys, too.
+	for (uint64_t i = 0; i < 2 * BATCH_MAX; i++) {
+		CHECK(key_claim_has_room(quiet.claim, WORKERS_HERE));
+		CHECK(claim(&quiet, i, 7, &e));
+	}
+	CHECK(!key_claim_has_room(w.claim, WORKERS_HERE));
+	// Some more that flood, each gets half of what is left; for who holds nothing there is a turn of every worker.
+	for (size_t i = 0; i < 3; i++) {
+		struct worker more = worker_of(&s, 0);
+
+		(void)flood(&more, WORKERS_HERE, &name);
+		worker_free(&more);
+	}
+	CHECK(key_ring_room(s.ring) >= NEED);
+	commit(&s, RECORDS - key_ring_room(s.ring));
+	CHECK(flood(&w, WORKERS_HERE, &name) >= RECORDS / 2 - 2 * NEED);
+	worker_free(&quiet);
+	worker_free(&second);
+	worker_free(&w);
+	scene_free(&s);
+}
+
+/** What waits is counted too high while a group becomes durable: that neither stops a claim nor takes its share from it. */
+static void who_floods_goes_on_as_keys_become_durable(void)
+{
+	enum {
+		RECORDS = 8192,
+		COMMITS = 200,
+		COMMIT = 500
+	};
+	struct scene s = scene_of(RECORDS, 4 * RECORDS);
+	struct worker w = worker_of(&s, 0);
+	uint64_t name = 0;
+
+	(void)flood(&w, 2, &name);
+	for (size_t i = 0; i < COMMITS; i++) {
+		size_t held;
+
+		commit(&s, COMMIT);
+		(void)flood(&w, 2, &name);
+		held = RECORDS - key_ring_room(s.ring);
+		CHECK(held >= RECORDS / 8 && held <= RECORDS / 2);
+	}
+	// Nothing waits: all of the share is there again.
+	commit(&s, RECORDS - key_ring_room(s.ring));
+	CHECK(flood(&w, 2, &name) >= RECORDS / 2 - 4 * BATCH_MAX);
 	worker_free(&w);
 	scene_free(&s);
 }
@@ -379,7 +477,7 @@ static void *stress_claim(void *arg)
 	for (size_t first = 0; first < NAMES; first += BATCH_MAX) {
 		size_t count = NAMES - first < BATCH_MAX ? NAMES - first : BATCH_MAX;
 
-		while (!key_maker_has_room(s->scene.maker, WORKERS))
+		while (!key_claim_has_room(w.claim, WORKERS))
 			;
 		for (size_t i = 0; i < count; i++)
 			wants[i] = want_of(
@@ -450,6 +548,8 @@ static const struct check_test tests[] = {
 	{"an aged key is replaced", an_aged_key_is_replaced},
 	{"a key that gave way opens still", a_key_that_gave_way_opens_still},
 	{"without room nothing is given", without_room_nothing_is_given},
+	{"who floods leaves room for others", who_floods_leaves_room_for_others},
+	{"who floods goes on as keys become durable", who_floods_goes_on_as_keys_become_durable},
 	{"links go on after the last process", links_go_on_after_the_last_process},
 	{"workers agree on every key", workers_agree_on_every_key},
 };
