@@ -142,13 +142,13 @@ static size_t count_waiting(struct key_claim *c)
 	return c->waiting.count + c->next.count;
 }
 
-bool key_claim_has_room(struct key_claim *claim, uint32_t worker_count)
+bool key_claim_has_room(struct key_claim *claim, uint32_t turns)
 {
-	const size_t need = (size_t)worker_count * BATCH_MAX;
+	const size_t need = (size_t)turns * BATCH_MAX;
 	const size_t waiting = count_waiting(claim);
 
 	// As a switch shares its buffer among ports: who holds some gets more only while it leaves as much to others as it
-	// holds; and beyond that a turn of every worker, for those that hold nothing.
+	// holds; and beyond that as many turns again, for those that hold nothing.
 	return key_ring_room(claim->options.maker->ring)
 		>= (waiting == 0 ? need : 2 * need + waiting);
 }

@@ -34,11 +34,11 @@ enum sl_status key_claim_new(const struct key_claim_options *options, struct key
 void key_claim_free(struct key_claim *claim);
 
 /**
- * Whether it may be used for a turn now: the ring has room for a turn of so many workers, and the claim takes its share
- * only. While records that it has put are not durable, as many must be free for others; so one that makes new keys without
+ * Whether it may be used for a turn now: the ring has room for so many turns, as of all workers at once, and the claim takes
+ * its share only. While records that it has put are not durable, as many must be free for others; so one that makes new keys without
  * end holds no more than half of what others leave. The claim's own worker, no lock.
  */
-bool key_claim_has_room(struct key_claim *claim, uint32_t worker_count);
+bool key_claim_has_room(struct key_claim *claim, uint32_t turns);
 
 /**
  * For turn.keys; set its now_ms before each turn. Run a turn only when key_claim_has_room: a claim that finds no room is

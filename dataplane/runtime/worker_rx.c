@@ -161,18 +161,19 @@ static void give_to_kernel(struct worker *w, struct rte_mbuf *frames[], uint32_t
 }
 
 /**
- * A capture file waits for us, as a wire would not: it is read when there is a policy, and room for all that a burst
- * can bring. So nothing of it is dropped, however fast it is read.
+ * A capture file waits for us, as a wire would not: it is read when there is a policy, and room for what this burst and
+ * the one ahead bring, each frame a turn. So nothing of it is dropped, however fast it is read.
  */
 static bool may_read_capture(const struct worker *w)
 {
+	const uint32_t turns = 2 * PORT_BURST;
+
 	if (w->epoch == NULL)
 		return false;
 	for (uint32_t s = 0; s < w->epoch->stream_count; s++) {
 		const struct lane *lane = &w->epoch->lane[w->index][s];
 
-		if (lane->pool->free_count == 0
-		    || !key_claim_has_room(lane->claim, w->shift->settings->worker_count))
+		if (lane->pool->free_count == 0 || !key_claim_has_room(lane->claim, turns))
 			return false;
 	}
 	return true;

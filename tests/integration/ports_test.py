@@ -294,9 +294,10 @@ def capture(path, frames, order="<", link=ETHERNET, cut=0):
     os.chmod(path, 0o644)
 
 
-def play(path, wanted, what):
+def play(path, wanted, what, settings=None, **contract):
     """A dataplane that plays the capture."""
-    a = appliance({"port": "pcap", "device": path, "host_interface": "", "addresses": []})
+    settings = {"port": "pcap", "device": path, "host_interface": "", "addresses": [], **(settings or {})}
+    a = appliance(settings, **contract)
     a.start_control()
     a.start_dataplane()
     check(f"{what}: control and dataplane start", a.wait_for_epoch(), a.text_of_logs())
@@ -320,6 +321,11 @@ def pcap():
     play(path, edits, "pcap")
     capture(path, frames[:1000], ">", cut=7)
     play(path, edits[:999], "pcap, cut and of the other byte order")
+    # One burst of the port makes a third of the journal's keys.
+    strangers = [b'{"user":"nobody %d"}' % n for n in range(60000)]
+    capture(path, [frame(b"\n".join(strangers[n:n + 40]), n) for n in range(0, len(strangers), 40)])
+    small = {"journal_records": 8192, "parcels": 2, "parcel_bytes": 1 << 16}
+    play(path, strangers, "pcap, each event a new key", small, files=NUMBERS, contract="test/numbers/1.0.0")
     a = appliance({"port": "pcap", "device": path, "host_interface": "", "addresses": []})
     a.start_control()
     for what, make, words in (
