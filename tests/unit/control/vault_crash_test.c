@@ -1,4 +1,5 @@
 #include "control/vault_inner.h"
+#include "io/base/clock.h"
 #include "tests/support/check.h"
 #include "tests/unit/control/vault_dir.h"
 
@@ -16,6 +17,8 @@ enum {
 	ROUNDS = 20,
 	KEYS_MAX = 1 << 20
 };
+
+#define DURABLE_NS_MAX UINT64_C(20000000000)
 
 /** What a child told before it was killed. */
 struct told {
@@ -77,6 +80,15 @@ static size_t check_after_kill(const struct vault_dir *d, struct told *told)
 	return wrong;
 }
 
+/** Whatever the disk is busy with. */
+static void wait_durable(const struct told *told)
+{
+	const uint64_t end_ns = clock_monotonic_ns() + DURABLE_NS_MAX;
+
+	while (atomic_load(&told->durable) == 0 && clock_monotonic_ns() < end_ns)
+		usleep(1000);
+}
+
 /** Every key that was reported durable is there, under its name, and never made twice. */
 static void killed_at_random_moments_it_keeps_every_durable_key(void)
 {
@@ -99,6 +111,8 @@ static void killed_at_random_moments_it_keeps_every_durable_key(void)
 		if (child == 0)
 			run_child(&d, told);
 		usleep(5000 + (useconds_t)(rand_r(&seed) % 120000));
+		if (round == ROUNDS - 1 && most == 0)
+			wait_durable(told);
 		kill(child, SIGKILL);
 		CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
 		if (atomic_load(&told->durable) > most)

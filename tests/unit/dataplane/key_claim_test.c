@@ -6,6 +6,7 @@
 #include "tests/support/check.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -478,7 +479,7 @@ static void *stress_claim(void *arg)
 		size_t count = NAMES - first < BATCH_MAX ? NAMES - first : BATCH_MAX;
 
 		while (!key_claim_has_room(w.claim, WORKERS))
-			;
+			sched_yield();
 		for (size_t i = 0; i < count; i++)
 			wants[i] = want_of(
 				first + i, 1 + (first + i) % 3, &s->got[sw->number][first + i]
@@ -519,6 +520,8 @@ static void workers_agree_on_every_key(void)
 		key_ring_commit(s.scene.ring, count);
 		s.record_count += count;
 		is_over = is_over && count == 0;
+		if (count == 0)
+			sched_yield();
 	}
 	for (size_t i = 0; i < WORKERS; i++)
 		pthread_join(threads[i], NULL);
