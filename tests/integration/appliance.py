@@ -35,6 +35,9 @@ started, sent = time.monotonic(), 0
 for line in sys.stdin.buffer:
     while sent > (time.monotonic() - started) * rate:
         time.sleep(0.001)
+    # What was missed in a standstill is not made good at once: the port's ring has not room for all of it.
+    if time.monotonic() - started > sent / rate + 0.05:
+        started = time.monotonic() - sent / rate
     out.sendto(line.rstrip(b"\\n"), (address, port))
     sent += 1
 """
@@ -186,6 +189,8 @@ class Appliance:
         for sent, line in enumerate(lines):
             while sent > (time.monotonic() - started) * rate:
                 time.sleep(0.001)
+            if time.monotonic() - started > sent / rate + 0.05:  # as in SENDER
+                started = time.monotonic() - sent / rate
             out.sendto(line, path)  # waits while socat has ten of them
         time.sleep(0.5)
         out.close()
