@@ -3,8 +3,9 @@
 import os
 import signal
 import subprocess
+import time
 
-from control_rig import WAIT_S, appliance, check, checks, config, kill_all, make_appliance, sealane, start_control, start_fake, status
+from control_rig import WAIT_S, appliance, check, checks, config, kill_all, log_text, make_appliance, sealane, start_control, start_fake, status
 from sealane_cli import DONE, ENVIRONMENT, SEALANE, USAGE, read, write
 
 
@@ -40,11 +41,11 @@ def stops_that_lose():
     """A dataplane that dies instead of draining: nobody is told that all is well."""
     control, fake = start()
     fake.popen.send_signal(signal.SIGSTOP)
+    before = len(log_text())
     asking = subprocess.Popen([SEALANE, "stop"], env=dict(os.environ, SEALANE_CONFIG=config), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    try:
-        asking.wait(0.5)
-    except subprocess.TimeoutExpired:
-        pass
+    until = time.monotonic() + WAIT_S
+    while "stop of all" not in log_text()[before:] and time.monotonic() < until:
+        time.sleep(0.02)
     fake.kill()
     out = asking.communicate(timeout=WAIT_S)[0]
     check("a dataplane that dies while it drains", asking.returncode == ENVIRONMENT and b"has ended before it had drained; control has ended" in out, out)

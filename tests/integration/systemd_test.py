@@ -14,6 +14,7 @@ from sealane_cli import EDITS, ROOT, SEALANE, Checks, run, scratch, write
 
 BUILD = os.path.dirname(os.path.dirname(os.path.dirname(SEALANE)))
 WAIT_S = 20
+USUAL_TRIES = 5  # of systemd, within 10 s, where a unit says nothing else
 UNITS = ("sealane-control.service", "sealane-dataplane.service")
 CONFIG = """device: veth-sealane
 addresses: [192.0.2.1]
@@ -46,12 +47,15 @@ class Box:
     def find_first(self):
         """Below the script and unshare; it is there when it has become systemd."""
         pid = self.popen.pid
-        for _ in range(2):
-            children = open(f"/proc/{pid}/task/{pid}/children").read().split()
-            if not children:
+        try:
+            for _ in range(2):
+                children = open(f"/proc/{pid}/task/{pid}/children").read().split()
+                if not children:
+                    return False
+                pid = int(children[-1])
+            if not open(f"/proc/{pid}/comm").read().startswith("systemd"):
                 return False
-            pid = int(children[-1])
-        if not open(f"/proc/{pid}/comm").read().startswith("systemd"):
+        except OSError:  # what the script starts on its way is soon gone again
             return False
         self.first = pid
         return True
@@ -143,11 +147,11 @@ def check_patience(box):
     box.run("ip", "link", "set", "veth-sealane", "down")
     box.run("ip", "link", "set", "veth-sealane", "name", "away")
     box.run("systemctl", "restart", UNITS[1])
-    time.sleep(9)
-    tries = int(box.unit(UNITS[1], "NRestarts")["NRestarts"])
+    tries = lambda: int(box.unit(UNITS[1], "NRestarts")["NRestarts"])
+    is_tried = wait_until(lambda: tries() > USUAL_TRIES, 40)
     box.run("ip", "link", "set", "away", "name", "veth-sealane")
     box.run("ip", "link", "set", "veth-sealane", "up")
-    check("a dataplane whose interface was away comes back", wait_until(lambda: box.is_active(UNITS[1]) and box.has_policy()) and tries >= 5, (tries, box.run("systemctl", "status", UNITS[1]).stdout))
+    check("a dataplane whose interface was away comes back", wait_until(lambda: box.is_active(UNITS[1]) and box.has_policy()) and is_tried, (tries(), box.run("systemctl", "status", UNITS[1]).stdout))
     box.run("sh", "-c", "echo 'prot: pci' >>/etc/sealane/sealane.yaml")
     box.run("systemctl", "restart", UNITS[0])
     time.sleep(4)
