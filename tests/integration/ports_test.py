@@ -42,7 +42,7 @@ fields:
 """}
 ETHERNET = 1
 COOKED = 113
-OFFERED = 8000  # of a whole run over memif
+DUE = 8000  # in a whole run over memif
 
 checks = cli.Checks()
 check = checks.check
@@ -221,8 +221,10 @@ class Peer:
 def run_peer(a, path):
     before = events_in(a)
     offered = Peer(a, path, 0.4).offered()
-    arrived = box.wait_until(lambda: events_in(a) - before == OFFERED, 5)
-    check("memif: all that is offered arrives", offered == OFFERED and arrived, (offered, stream(a)))
+    arrived = box.wait_until(lambda: events_in(a) - before == offered, 5)
+    # It does not send late for ever what was due while others had its core.
+    check("memif: all that is offered arrives", 0.9 * DUE <= offered <= DUE and arrived, (offered, stream(a)))
+    return offered
 
 
 def memif():
@@ -234,21 +236,21 @@ def memif():
     a.start_control()
     a.start_dataplane()
     check("memif: control and dataplane start", a.wait_for_epoch(), a.text_of_logs())
-    run_peer(a, path)
+    offered = [run_peer(a, path)]
     for _ in range(2):
         before = events_in(a)
         other = Peer(a, path, 20, "50k")
         box.wait_until(lambda: events_in(a) > before, 5)
         other.kill()
         check("memif: a peer that dies does no harm", events_in(a) > before and a.dataplane.poll() is None, a.text_of_logs()[-3000:])
-    run_peer(a, path)
+    offered.append(run_peer(a, path))
     box.wait_until(lambda: a.delivered() == events_in(a), 5)
     taken = events_in(a)
     a.stop(a.dataplane, signal.SIGKILL)
     check("memif: the killed dataplane leaves its socket", os.path.exists(path))
     a.start_dataplane()
     check("memif: another comes up over it", a.wait_for_epoch(), a.text_of_logs()[-3000:])
-    run_peer(a, path)
+    offered.append(run_peer(a, path))
     taken += events_in(a)
     check("memif: the dataplane drains and ends", a.stop(a.dataplane) == 0, a.text_of_logs()[-3000:])
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
@@ -261,7 +263,7 @@ def memif():
     a.remove()
     numbers = collections.Counter(int(json.loads(line)["n"]) for line in a.opened("edits"))
     check("memif: all that was taken is there, opened", numbers.total() == taken, (numbers.total(), taken))
-    check("memif: the three whole runs among it", all(numbers[n] >= 3 for n in range(1, OFFERED + 1)), min(numbers.values()))
+    check("memif: the three whole runs among it", all(numbers[n] >= 3 for n in range(1, min(offered) + 1)), (offered, min(numbers.values())))
 
 
 # pcap
