@@ -17,6 +17,11 @@ VERSION = "1.16.0"
 ROUNDS = 300
 
 
+def has_pip(python):
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return os.path.exists(python) and subprocess.call([python, "-m", "pip", "--version"], **quiet) == 0
+
+
 def run_in_venv():
     """Go on in an environment that has Tink, made when it is not there. Never returns."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
@@ -24,10 +29,10 @@ def run_in_venv():
     python = os.path.join(venv, "bin", "python")
     if os.environ.get("SEALANE_TINK_VENV"):
         sys.exit("tink_test: the environment in %s has no working tink" % venv)
-    if not os.path.exists(python):
-        subprocess.check_call([sys.executable, "-m", "venv", venv])
+    if not has_pip(python):  # one that was left half made is made anew
+        subprocess.check_call([sys.executable, "-m", "venv", "--clear", venv])
     if subprocess.call([python, "-c", "import tink"], stderr=subprocess.DEVNULL) != 0:
-        subprocess.check_call([python, "-m", "pip", "-q", "install", "tink==" + VERSION])
+        subprocess.check_call([python, "-m", "pip", "-q", "--retries", "10", "install", "tink==" + VERSION])
     os.environ["SEALANE_TINK_VENV"] = venv
     os.execv(python, [python] + sys.argv)
 

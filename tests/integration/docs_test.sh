@@ -14,8 +14,9 @@ ln -s "$sealane" "$work/bin/sealane"
 
 # An environment with Tink, as the conformance tests have it.
 venv=${XDG_CACHE_HOME:-$HOME/.cache}/sealane/venv
-[ -x "$venv/bin/python" ] || python3 -m venv "$venv"
-"$venv/bin/python" -c 'import tink' 2>/dev/null || "$venv/bin/python" -m pip -q install tink==1.16.0
+# One that was left half made is made anew.
+"$venv/bin/python" -m pip --version >/dev/null 2>&1 || python3 -m venv --clear "$venv"
+"$venv/bin/python" -c 'import tink' 2>/dev/null || "$venv/bin/python" -m pip -q --retries 10 install tink==1.16.0
 
 for page in README.md docs/guides/first-job.md docs/guides/operate.md; do
 	folder=$work/$(basename "$page" .md)
