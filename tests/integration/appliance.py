@@ -60,6 +60,7 @@ class Appliance:
     """Namespaces, files and processes; all are gone when the test ends."""
 
     def __init__(self, folder, streams, settings=None, files=None):
+        cli.keep_clear_of_midnight()
         self.folder = folder
         self.box = f"sealane-box-{os.getpid()}"
         self.neighbour = f"sealane-peer-{os.getpid()}"

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 
-from sealane_cli import ROOT, SEALANE, Checks, read, run, scratch, write
+from sealane_cli import ROOT, SEALANE, Checks, keep_clear_of_midnight, read, run, scratch, write
 
 BUILD = os.path.dirname(os.path.dirname(os.path.dirname(SEALANE)))
 CONTROL = os.path.join(BUILD, "control/sealane-control")
@@ -89,6 +89,7 @@ def start_fake():
 
 def make_appliance():
     """The example's definitions, with smaller tables: tests make many."""
+    keep_clear_of_midnight()
     shutil.copytree(EXAMPLE, appliance)
     for name in ("edits.yaml", "edits-sealed.yaml"):
         path = os.path.join(appliance, "streams", name)

@@ -16,6 +16,8 @@ SEALANE = os.path.abspath(os.environ.get("SEALANE", os.path.join(ROOT, "build/re
 SEALANE_ASAN = os.path.abspath(os.environ.get("SEALANE_ASAN", os.path.join(ROOT, "build/asan/control/cli/sealane")))
 EDITS = os.path.join(ROOT, "tests/data/wikipedia-edits.ndjson.gz")
 
+DAY_MARGIN_S = 300  # a test of an appliance takes less
+
 # Exit codes, as control/cli/exits.h lists them.
 DONE, ENVIRONMENT, USAGE, DEFINITION, INPUT, KEYS, SIGNAL = 0, 1, 2, 3, 4, 5, 128
 
@@ -32,6 +34,14 @@ def scratch(shm=False):
     path = tempfile.mkdtemp(prefix="sealane-test.", dir=base)
     atexit.register(shutil.rmtree, path, ignore_errors=True)
     return path
+
+
+def keep_clear_of_midnight():
+    """With a day of UTC a plane is renewed and keys are others: a test that counts them is done by then, or starts after."""
+    left = 86400 - time.time() % 86400
+    if left < DAY_MARGIN_S:
+        print(f"      waiting {left:.0f} s for the next day", flush=True)
+        time.sleep(left + 1)
 
 
 class Checks:
