@@ -375,6 +375,7 @@ static enum sl_status start(struct server *s, struct problem *ret_problem)
 		.dir = s->config->vault,
 		.root_key_file = s->config->root_key[0] != '\0' ? s->config->root_key : NULL,
 		.may_create = true,
+		.is_appliance = true,
 	};
 	enum sl_status status;
 
@@ -483,6 +484,19 @@ static void close_fd(int fd)
 		close(fd);
 }
 
+/** Unless keys are still to come, by whatever control is next. */
+static void free_vault_for_jobs(struct server *s)
+{
+	struct problem problem;
+
+	// Who was not found dead by link_end lives, even if its mark could not be written.
+	if (s->vault == NULL || s->dataplane_pidfd >= 0
+	    || (s->ring != NULL && key_ring_position(s->ring) != key_ring_durable(s->ring)))
+		return;
+	if (vault_unmark(s->vault, &problem) != SL_OK)
+		log_problem(LOG_LEVEL_NOTICE, topic, &problem);
+}
+
 /** Close down: a dataplane goes on with what it has. Its new keys up to now are in the vault. */
 static void end(struct server *s)
 {
@@ -500,11 +514,13 @@ static void end(struct server *s)
 	for (int i = 0; i < SERVER_SESSIONS_MAX; i++)
 		if (s->sessions[i].fd >= 0)
 			session_close(s, &s->sessions[i]);
+	link_end(s);
 	close_fd(s->link);
 	close_fd(s->link_pidfd);
 	close_fd(s->dataplane_pidfd);
 	counters_drop(s);
 	key_feed_free(s->feed);
+	free_vault_for_jobs(s);
 	if (s->pending != s->plane)
 		plane_free(s->pending);
 	plane_free(s->plane);

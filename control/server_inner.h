@@ -209,6 +209,9 @@ enum sl_status link_apply(
 /** Time has passed: deaths, answers that never came. */
 void link_tick(struct server *s);
 
+/** Before control ends: what a dataplane leaves that ends at this time becomes durable. */
+void link_end(struct server *s);
+
 /** Tell the dataplane to drain and end. false: there is none. */
 bool link_stop(struct server *s);
 

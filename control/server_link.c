@@ -16,6 +16,10 @@
 
 static const char topic[] = "link";
 
+enum {
+	END_MS = 3000 // from the end of a dataplane's link to its own
+};
+
 static void close_fds(const int fds[static LINK_FDS_MAX])
 {
 	for (int i = 0; i < LINK_FDS_MAX; i++)
@@ -323,6 +327,15 @@ static enum sl_status send_plane(struct server *s, struct plane *plane, struct p
 	return SL_OK;
 }
 
+/** A disk that does not take the mark takes no job's keys either: so the dataplane is served all the same. */
+static void keep_jobs_away(struct server *s)
+{
+	struct problem problem;
+
+	if (vault_mark(s->vault, s->link_pid, &problem) != SL_OK)
+		log_problem(LOG_LEVEL_WARN, topic, &problem);
+}
+
 static enum sl_status greet(
 	struct server *s,
 	const struct link_message *m,
@@ -338,6 +351,7 @@ static enum sl_status greet(
 	if (m->epoch > INT64_MAX)
 		return problem_set(ret_problem, SL_E_CORRUPT, "no plane has its epoch");
 	SL_TRY(check_successor(s, ret_problem));
+	keep_jobs_away(s);
 	if (s->epoch < m->epoch)
 		s->epoch = m->epoch;
 	s->dataplane_epoch = m->epoch;
@@ -534,6 +548,18 @@ void link_tick(struct server *s)
 	// It has been sent and can not be called back: only the dataplane settles it, or its end.
 	s->pending_until_ns = UINT64_MAX;
 	requests_applied(s, &problem);
+}
+
+void link_end(struct server *s)
+{
+	struct pollfd p = {.fd = s->dataplane_pidfd, .events = POLLIN};
+
+	if (s->dataplane_pidfd < 0)
+		return;
+	// One that has let go of its link is about to end.
+	(void)!poll(&p, 1, s->link < 0 ? END_MS : 0);
+	if (is_dataplane_dead(s))
+		recover(s);
 }
 
 bool link_stop(struct server *s)

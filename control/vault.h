@@ -16,6 +16,7 @@
 //	DIR/root.key   32 random bytes, 0600; may lie elsewhere
 //	DIR/data.mdb   LMDB: meta, keks, keys, names, pairs, subjects, scopes, contracts
 //	DIR/lock       flock of the one process that has it open, with its pid
+//	DIR/appliance  there while dataplanes may have keys for it: vault_mark
 //
 // The root key wraps the key-encryption keys (KEKs) and the vault's two secrets; a KEK wraps data
 // keys, bound to key link, scope and day. Names of owners and subjects are there as keyed hashes
@@ -39,6 +40,7 @@ struct vault_options {
 	const char *dir;
 	const char *root_key_file; // NULL: DIR/root.key
 	bool may_create;           // make directory, root key and vault when they are not there
+	bool is_appliance;         // of control: a mark is its own
 	size_t map_size;           // bytes of address space to begin with; 0 = the default
 };
 
@@ -60,7 +62,7 @@ struct vault_key {
  * Open or make a vault.
  *
  * Outcomes  SL_OK; SL_E_NOT_FOUND (no vault, or a vault without its root key); SL_E_BUSY (another process,
- *           named); SL_E_DENIED (directory, or a root key that others can read); SL_E_FORGED (wrong root
+ *           named; or vault_mark, and it could be written to by another than control); SL_E_DENIED (directory, or a root key that others can read); SL_E_FORGED (wrong root
  *           key); SL_E_CORRUPT; SL_E_NO_SPACE; SL_E_IO; SL_E_NOMEM; SL_E_UNSUPPORTED
  */
 enum sl_status vault_open(
@@ -71,6 +73,17 @@ enum sl_status vault_open(
 
 /** Write the indexes that lag behind and close; NULL is fine. A failure costs nothing but time at the next open. */
 void vault_close(struct vault *vault);
+
+/**
+ * Before a dataplane gets a journal, or brings one: until it has ended the vault is kept from jobs, also while control is
+ * away. Their keys would have links above those that wait in the journal, which could not be committed any more.
+ *
+ * Outcomes  SL_OK (durable); SL_E_NO_SPACE; SL_E_DENIED; SL_E_IO
+ */
+enum sl_status vault_mark(struct vault *vault, uint32_t pid, struct problem *ret_problem);
+
+/** Jobs may come. Outcomes  SL_OK; SL_E_BUSY (a dataplane that was marked lives); SL_E_DENIED; SL_E_IO */
+enum sl_status vault_unmark(struct vault *vault, struct problem *ret_problem);
 
 /** Keys of the keyed hashes of names and subjects [SIPHASH_KEY_SIZE], and of HMAC masks [MASK_KEY_SIZE]. Secret. */
 const uint8_t *vault_hash_key(const struct vault *vault);

@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 
 // What the files of the vault share: vault.c (open, close), vault_commit.c, vault_read.c,
-// vault_scope.c, vault_meta.c, vault_store.c. Nobody else includes this.
+// vault_scope.c, vault_meta.c, vault_mark.c, vault_store.c. Nobody else includes this.
 
 enum vault_db {
 	VAULT_META,
@@ -113,6 +113,16 @@ enum sl_status store_open(
 	struct problem *ret_problem
 );
 void store_close(struct vault *v);
+
+/** What a directory has in it is there after a power cut, too. Returns 0, or -1 with errno. */
+int store_sync_dir(const char *dir);
+
+/** SL_E_BUSY: a dataplane may still have keys for the vault, and the opener is not its control, and would write. */
+enum sl_status mark_check(
+	const struct vault *v,
+	const struct vault_options *options,
+	struct problem *ret_problem
+);
 
 /** Run work in a write transaction and commit it durably; again with a larger map when it was full. */
 int store_write(struct vault *v, store_work_fn work, void *arg);

@@ -141,8 +141,7 @@ static enum sl_status lock_dir(struct vault *v, struct problem *ret_problem)
 	return SL_E_BUSY;
 }
 
-/** What a directory has in it is there after a power cut, too. Returns 0, or -1 with errno. */
-static int sync_dir(const char *dir)
+int store_sync_dir(const char *dir)
 {
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int code;
@@ -168,9 +167,9 @@ static int make_dir(const char *path)
 	snprintf(above, sizeof(above), "%s", path);
 	slash = strrchr(above, '/');
 	if (slash == NULL)
-		return sync_dir(".");
+		return store_sync_dir(".");
 	slash[slash == above] = '\0';
-	return sync_dir(above);
+	return store_sync_dir(above);
 }
 
 /** The vault's directory and the folders above it that are missing. Returns 0, or -1 with errno. */
@@ -295,6 +294,7 @@ enum sl_status store_open(
 
 	SL_TRY(open_dir(v, options, ret_problem));
 	SL_TRY(lock_dir(v, ret_problem));
+	SL_TRY(mark_check(v, options, ret_problem));
 	v->statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	do {
 		code = open_env(v, map_size);
@@ -305,7 +305,7 @@ enum sl_status store_open(
 	if (code == 0)
 		code = open_databases(v);
 	// LMDB syncs the file, not its name.
-	if (code == 0 && options->may_create && sync_dir(v->dir) != 0)
+	if (code == 0 && options->may_create && store_sync_dir(v->dir) != 0)
 		code = errno;
 	if (code == 0)
 		code = mdb_txn_begin(v->env, NULL, MDB_RDONLY, &v->reader);

@@ -36,7 +36,7 @@ static inline const char *vault_dir_file(struct vault_dir *d, const char *name)
 static inline void vault_dir_free(struct vault_dir *d)
 {
 	static const char *const names[] = {
-		"data.mdb", "lock.mdb", "lock", "root.key", "other.key"};
+		"data.mdb", "lock.mdb", "lock", "root.key", "other.key", "appliance"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		unlink(vault_dir_file(d, names[i]));

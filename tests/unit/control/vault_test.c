@@ -212,6 +212,76 @@ static void a_second_opener_is_told_who_is_first(void)
 	vault_dir_free(&d);
 }
 
+static enum sl_status open_as(const struct vault_dir *d, bool is_appliance, bool may_create)
+{
+	const struct vault_options options = {
+		.dir = d->path,
+		.may_create = may_create,
+		.is_appliance = is_appliance,
+	};
+	struct vault *v = NULL;
+	struct problem p = {0};
+	enum sl_status status = vault_open(&options, &v, &p);
+
+	if (status == SL_OK)
+		vault_close(v);
+	else
+		CHECK(strstr(p.what, "appliance's") != NULL && p.remedy[0] != '\0');
+	return status;
+}
+
+/** One that has ended, and whose number nobody has yet. */
+static uint32_t dead_pid(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(0);
+	CHECK_FATAL(pid > 0 && waitpid(pid, NULL, 0) == pid);
+	return (uint32_t)pid;
+}
+
+static void a_marked_vault_is_kept_from_jobs(void)
+{
+	struct vault_dir d = vault_dir_new();
+	struct vault *v = vault_dir_vault(&d);
+	struct problem p = {0};
+
+	CHECK_EQUAL(vault_unmark(v, &p), SL_OK);
+	CHECK_EQUAL(vault_mark(v, dead_pid(), &p), SL_OK);
+	CHECK_EQUAL(vault_mark(v, (uint32_t)getpid(), &p), SL_OK);
+	CHECK_EQUAL(vault_mark(v, (uint32_t)getpid(), &p), SL_OK);
+	// Whoever comes later does not make forgotten who lives.
+	CHECK_EQUAL(vault_mark(v, dead_pid(), &p), SL_OK);
+	CHECK_EQUAL(vault_unmark(v, &p), SL_E_BUSY);
+	vault_close(v);
+	CHECK_EQUAL(open_as(&d, false, true), SL_E_BUSY);
+	CHECK_EQUAL(open_as(&d, false, false), SL_OK);
+	CHECK_EQUAL(open_as(&d, true, true), SL_OK);
+	vault_dir_free(&d);
+}
+
+static void a_mark_of_the_dead_can_be_taken_away(void)
+{
+	static const char rubbish[] = "\n\n1\nx y z\n- 0\n- 4294967295\n- 99999999999999999999\n";
+	struct vault_dir d = vault_dir_new();
+	struct vault *v = vault_dir_vault(&d);
+	struct problem p = {0};
+
+	CHECK_EQUAL(vault_mark(v, dead_pid(), &p), SL_OK);
+	CHECK_EQUAL(vault_unmark(v, &p), SL_OK);
+	CHECK(access(vault_dir_file(&d, "appliance"), F_OK) != 0);
+	write_file(vault_dir_file(&d, "appliance"), rubbish, sizeof(rubbish), 0600);
+	vault_close(v);
+	CHECK_EQUAL(open_as(&d, false, true), SL_E_BUSY);
+	v = NULL;
+	CHECK_FATAL(vault_open(&(struct vault_options){.dir = d.path}, &v, &p) == SL_OK);
+	CHECK_EQUAL(vault_unmark(v, &p), SL_OK);
+	vault_close(v);
+	CHECK_EQUAL(open_as(&d, false, true), SL_OK);
+	vault_dir_free(&d);
+}
+
 static void a_flipped_bit_anywhere_in_the_head_is_noticed(void)
 {
 	struct vault_dir d = vault_dir_new();
@@ -384,6 +454,8 @@ static const struct check_test tests[] = {
 	{"what is not right is refused with a reason", what_is_not_right_is_refused_with_a_reason},
 	{"the root key may lie elsewhere", the_root_key_may_lie_elsewhere},
 	{"a second opener is told who is first", a_second_opener_is_told_who_is_first},
+	{"a marked vault is kept from jobs", a_marked_vault_is_kept_from_jobs},
+	{"a mark of the dead can be taken away", a_mark_of_the_dead_can_be_taken_away},
 	{"a flipped bit anywhere in the head is noticed",
 	 a_flipped_bit_anywhere_in_the_head_is_noticed},
 	{"contracts and scopes are kept", contracts_and_scopes_are_kept},
