@@ -15,7 +15,8 @@ static const char usage[] = "usage: sealane-dataplane [--control SOCKET]\n"
 enum {
 	DONE = 0,
 	ENVIRONMENT = 1,
-	USAGE = 2
+	USAGE = 2,
+	UNDELIVERED = 6 // none of theirs: who starts it again after a failure must not after this
 };
 
 static int help(void)
@@ -45,6 +46,7 @@ int main(int argc, char **argv)
 	};
 	struct plane_options plane = {.control = control_default};
 	struct problem problem;
+	uint64_t lost;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
@@ -65,8 +67,8 @@ int main(int argc, char **argv)
 		return USAGE;
 	}
 	secret_forbid_reading();
-	if (plane_run(&plane, &problem) == SL_OK)
+	if (plane_run(&plane, &lost, &problem) == SL_OK)
 		return DONE;
 	problem_print(stderr, &problem);
-	return ENVIRONMENT;
+	return lost != 0 ? UNDELIVERED : ENVIRONMENT;
 }

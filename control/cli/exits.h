@@ -2,7 +2,7 @@
 
 #include "io/base/status.h"
 
-/** Exit codes of `sealane`: scripts tell kinds of failure apart by them. Listed in sealane(1). */
+/** Exit codes of `sealane`: scripts tell kinds of failure apart by them. Listed in sealane(1). 6 is sealane-dataplane's. */
 enum exit_code {
 	EXIT_DONE = 0,        // done
 	EXIT_ENVIRONMENT = 1, // the machine: a file, a disk, memory, the CPU

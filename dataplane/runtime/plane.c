@@ -305,7 +305,7 @@ static enum sl_status serve(struct plane *p, struct problem *ret_problem)
 }
 
 /** Everything taken in goes to its sinks. */
-static enum sl_status drain(struct plane *p, struct problem *ret_problem)
+static enum sl_status drain(struct plane *p, uint64_t *ret_lost, struct problem *ret_problem)
 {
 	struct link_message stopped = {.kind = LINK_STOPPED};
 	uint64_t lost = 0;
@@ -314,6 +314,7 @@ static enum sl_status drain(struct plane *p, struct problem *ret_problem)
 		notice("draining");
 		lost = runtime_stop(p->runtime, DRAIN_MS);
 	}
+	*ret_lost = lost;
 	if (lost != 0) {
 		(void)!problem_set(
 			ret_problem,
@@ -336,15 +337,20 @@ static enum sl_status drain(struct plane *p, struct problem *ret_problem)
 	return SL_OK;
 }
 
-enum sl_status plane_run(const struct plane_options *options, struct problem *ret_problem)
+enum sl_status plane_run(
+	const struct plane_options *options,
+	uint64_t *ret_lost,
+	struct problem *ret_problem
+)
 {
 	struct plane p = {.options = options, .socket = -1, .signals = -1};
 	enum sl_status status = watch_signals(&p, ret_problem);
 
+	*ret_lost = 0;
 	if (status == SL_OK)
 		status = serve(&p, ret_problem);
 	if (status == SL_OK)
-		status = drain(&p, ret_problem);
+		status = drain(&p, ret_lost, ret_problem);
 	close_link(&p);
 	if (p.signals >= 0)
 		close(p.signals);

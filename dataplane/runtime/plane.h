@@ -12,6 +12,12 @@ struct plane_options {
 /**
  * Run until control says stop, or SIGTERM or SIGINT comes: then drain and end. Waits for control as long as it takes.
  *
- * Outcomes  SL_OK: drained; SL_E_TRUNCATED: ended, and some rows could not be delivered; else *ret_problem: it could not start
+ * @param ret_lost out: rows that could not be delivered by one that was told to end; 0 = none, or it was not told to
+ *
+ * Outcomes  SL_OK: drained; SL_E_TRUNCATED with *ret_lost: ended; else *ret_problem: it could not start, or go on
  */
-enum sl_status plane_run(const struct plane_options *options, struct problem *ret_problem);
+enum sl_status plane_run(
+	const struct plane_options *options,
+	uint64_t *ret_lost,
+	struct problem *ret_problem
+);

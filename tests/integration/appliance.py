@@ -23,6 +23,7 @@ OWN6 = "fd77::2"
 HOST_INTERFACE = "sealane0"
 USER = "65534"
 CAPABILITIES = "-all,+net_raw,+net_admin,+ipc_lock"
+UNDELIVERED = 6  # how a dataplane ends that was told to, and could not deliver all
 
 # Sends each line of standard input as a datagram: ADDRESS PORT RATE.
 SENDER = """

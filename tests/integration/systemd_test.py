@@ -10,10 +10,11 @@ import subprocess
 import sys
 import time
 
-from sealane_cli import EDITS, ROOT, SEALANE, Checks, run, scratch, write
+from sealane_cli import EDITS, ROOT, SEALANE, Checks, edits, run, scratch, write
 
 BUILD = os.path.dirname(os.path.dirname(os.path.dirname(SEALANE)))
 WAIT_S = 20
+UNDELIVERED = "6"  # a dataplane that was told to end, and could not deliver all
 USUAL_TRIES = 5  # of systemd, within 10 s, where a unit says nothing else
 UNITS = ("sealane-control.service", "sealane-dataplane.service")
 CONFIG = """device: veth-sealane
@@ -96,8 +97,8 @@ def process_status(box, name):
     return dict(re.findall(r"(\w+):\t(.*)", box.run("cat", f"/proc/{pid}/status").stdout))
 
 
-def send(box):
-    return box.run("sealane", "send", "/usr/local/edits.ndjson.gz", "--to", "192.0.2.1:7002", "--key", "/etc/sealane/definitions/driver.key", "--quiet")
+def send(box, events="/usr/local/edits.ndjson.gz", *options):
+    return box.run("sealane", "send", events, "--to", "192.0.2.1:7002", "--key", "/etc/sealane/definitions/driver.key", "--quiet", *options)
 
 
 def check_units(box):
@@ -163,6 +164,23 @@ def check_patience(box):
     check("and it starts when it is right", wait_until(box.has_policy), box.text_of_logs()[-1000:])
 
 
+def check_undelivered(box):
+    """A dataplane that was told to end and could not deliver all has ended all the same: nobody wants it back."""
+    before = box.unit(UNITS[1], "NRestarts")
+    box.run("systemctl", "kill", "--signal=STOP", UNITS[0])  # who makes keys durable: what waits for them is not delivered
+    done = send(box, "/usr/local/strangers.ndjson", "--timeout", "2")
+    check("without control new keys are not durable", done.returncode == 1, done)
+    box.run("systemctl", "kill", "--signal=TERM", UNITS[1])
+    state = lambda: box.unit(UNITS[1], "ActiveState", "ExecMainStatus", "NRestarts")
+    wait_until(lambda: state()["ActiveState"] != "active")
+    time.sleep(3)
+    ended = {"ActiveState": "failed", "ExecMainStatus": UNDELIVERED, **before}
+    check("a dataplane that could not deliver all is not started again", state() == ended, (state(), box.text_of_logs()[-1000:]))
+    box.run("systemctl", "kill", "--signal=CONT", UNITS[0])
+    box.run("systemctl", "start", UNITS[1])
+    check("until somebody starts it", wait_until(box.has_policy), box.text_of_logs()[-1000:])
+
+
 def check_stop(box):
     before = len(box.control_log())
     started = time.monotonic()
@@ -184,6 +202,8 @@ subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet"], env
 shutil.copytree(os.path.join(ROOT, "docs/examples/appliance"), os.path.join(work, "definitions"), ignore=shutil.ignore_patterns("sealane.yaml"))
 run("create", "client", "driver", "--streams", "edits-sealed", "-f", os.path.join(work, "definitions"))
 shutil.copy(EDITS, os.path.join(installed, "usr/local/edits.ndjson.gz"))
+strangers = (dict(json.loads(line), user=f"stranger-{n}") for n, line in enumerate(edits()[:200]))
+write(os.path.join(installed, "usr/local/strangers.ndjson"), "".join(json.dumps(event) + "\n" for event in strangers))
 write(os.path.join(work, "sealane.yaml"), CONFIG)
 box = Box()
 try:
@@ -193,6 +213,7 @@ try:
         check_work(box)
         check_definitions(box)
         check_patience(box)
+        check_undelivered(box)
         check_stop(box)
 finally:
     box.end()
