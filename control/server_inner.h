@@ -141,6 +141,7 @@ int server_accept(struct server *s, int listener);
  * Read, check and compile a directory, with a key table for each stream.
  *
  * @param ret_plane out: plane_free
+ * Outcomes  SL_OK; SL_E_INVALID: something is wrong in its files; else the machine or the vault has failed
  */
 enum sl_status plane_make(
 	struct server *s,
@@ -221,7 +222,7 @@ void requests_accept(struct server *s);
 void session_ready(struct server *s, struct session *session, uint32_t events);
 void session_close(struct server *s, struct session *session);
 
-/** The pending plane was taken or refused: answer those that wait. problem NULL: taken */
+/** Answer those that wait for the pending plane: it was taken or refused, or is pending still. problem NULL: taken */
 void requests_applied(struct server *s, const struct problem *problem);
 /** The dataplane has gone: answer those that wait. */
 void requests_stopped(struct server *s);

@@ -76,7 +76,7 @@ static enum sl_status fill_keys(
 	return fill_dead_key(s, keys, ret_problem);
 }
 
-/** First with zeros, so that the vault learns nothing of definitions that are wrong. */
+/** First with zeros, so that the vault learns nothing of definitions that are wrong. Outcomes as of plane_make */
 static enum sl_status compile(
 	struct server *s,
 	const struct definitions *d,
@@ -91,11 +91,16 @@ static enum sl_status compile(
 	if (keys == NULL)
 		return SL_E_NOMEM;
 	status = plane_compile(d, keys, 1, problems, ret_compiled);
-	if (status == SL_OK) {
+	if (status != SL_OK) {
+		status = status == SL_E_NOMEM ? status : SL_E_INVALID;
+	} else {
 		plane_compiled_free(ret_compiled);
 		status = fill_keys(s, d, keys, &problem);
-		if (status != SL_OK)
+		if (status != SL_OK) {
 			problems_add(problems, &problem);
+			// Whatever the vault's disk says of itself: what stands in the files is right.
+			status = SL_E_IO;
+		}
 	}
 	if (status == SL_OK)
 		status = plane_compile(d, keys, 1, problems, ret_compiled);

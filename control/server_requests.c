@@ -146,6 +146,29 @@ static void refuse_text(struct server *s, struct session *session, const char *w
 	refuse(s, session, &problem);
 }
 
+/** What is wrong stands in the files that were to be applied, or is their directory's name. */
+static void refuse_definition(
+	struct server *s,
+	struct session *session,
+	const struct problems *problems
+)
+{
+	json_t *object = problems_json(false, problems);
+
+	json_object_set_new(object, "is_definition", json_true());
+	answer(s, session, object);
+}
+
+/** It is not known yet: the dataplane has been asked, and has not answered. */
+static void answer_pending(struct server *s, struct session *session, const struct problem *problem)
+{
+	const struct problems one = {.items = (struct problem *)problem, .count = 1};
+	json_t *object = problems_json(false, &one);
+
+	json_object_set_new(object, "is_pending", json_true());
+	answer(s, session, object);
+}
+
 /** The answer to an apply that went well. @param epoch 0: no dataplane has it yet */
 static json_t *applied_json(const struct server *s, uint64_t epoch)
 {
@@ -165,13 +188,17 @@ static json_t *applied_json(const struct server *s, uint64_t epoch)
 
 void requests_applied(struct server *s, const struct problem *problem)
 {
+	const bool is_pending = s->pending != NULL;
+
 	for (int i = 0; i < SERVER_SESSIONS_MAX; i++) {
 		struct session *session = &s->sessions[i];
 
 		if (session->fd < 0 || !session->waits_applied)
 			continue;
 		session->waits_applied = false;
-		if (problem != NULL)
+		if (is_pending)
+			answer_pending(s, session, problem);
+		else if (problem != NULL)
 			refuse(s, session, problem);
 		else
 			answer(s,
@@ -200,6 +227,7 @@ static void apply(struct server *s, struct session *session, const json_t *reque
 	struct problems problems = {0};
 	struct problem problem;
 	struct plane *plane;
+	enum sl_status status;
 	bool is_due;
 
 	if (directory == NULL)
@@ -209,12 +237,15 @@ static void apply(struct server *s, struct session *session, const json_t *reque
 		return;
 	}
 	if (!can_be_remembered(directory)) {
-		refuse_text(
-			s,
-			session,
+		(void)!problem_set(
+			&problem,
+			SL_E_INVALID,
 			"the directory's path is too long, or has a control character: give it "
 			"another name"
 		);
+		problems_add(&problems, &problem);
+		refuse_definition(s, session, &problems);
+		problems_done(&problems);
 		return;
 	}
 	if (s->pending != NULL) {
@@ -223,12 +254,14 @@ static void apply(struct server *s, struct session *session, const json_t *reque
 		);
 		return;
 	}
-	if (plane_make(s, directory, &problems, &plane) != SL_OK) {
+	status = plane_make(s, directory, &problems, &plane);
+	if (status == SL_E_INVALID)
+		refuse_definition(s, session, &problems);
+	else if (status != SL_OK)
 		answer(s, session, problems_json(false, &problems));
-		problems_done(&problems);
-		return;
-	}
 	problems_done(&problems);
+	if (status != SL_OK)
+		return;
 	if (link_apply(s, plane, &is_due, &problem) != SL_OK) {
 		refuse(s, session, &problem);
 		return;

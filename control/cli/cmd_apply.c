@@ -32,11 +32,23 @@ static void explain_sight(const char *path, const json_t *answer)
 	const json_t *problem = json_array_get(json_object_get(answer, "problems"), 0);
 	const char *file = json_string_value(json_object_get(problem, "file"));
 
-	if (file != NULL && strcmp(file, path) == 0 && access(path, R_OK | X_OK) == 0)
+	if (json_is_true(json_object_get(answer, "is_definition")) && file != NULL
+	    && strcmp(file, path) == 0 && access(path, R_OK | X_OK) == 0)
 		fputs("sealane: control can not see what this command can: as a service it has no "
 		      "/home and no /root, and a\n"
 		      "    /tmp of its own; and its user needs the right to read\n",
 		      stderr);
+}
+
+/** Why it was not applied, or is not yet. */
+static enum exit_code print_refusal(const char *path, const json_t *answer)
+{
+	daemon_print_problems(answer);
+	explain_sight(path, answer);
+	if (!json_is_true(json_object_get(answer, "is_pending")))
+		fputs("sealane: nothing has changed: what was at work goes on\n", stderr);
+	return json_is_true(json_object_get(answer, "is_definition")) ? EXIT_DEFINITION
+								      : EXIT_ENVIRONMENT;
 }
 
 static enum exit_code apply(const char *run_directory, const char *directory)
@@ -65,10 +77,7 @@ static enum exit_code apply(const char *run_directory, const char *directory)
 	if (daemon_is_ok(answer)) {
 		print_applied(directory, answer);
 	} else {
-		daemon_print_problems(answer);
-		explain_sight(path, answer);
-		fputs("sealane: nothing has changed: what was at work goes on\n", stderr);
-		code = EXIT_DEFINITION;
+		code = print_refusal(path, answer);
 	}
 	free(path);
 	json_decref(answer);

@@ -99,7 +99,11 @@ static const char apply[] =
 	"  -c FILE            the appliance's configuration (default: $SEALANE_CONFIG, or "
 	"/etc/sealane/sealane.yaml)\n"
 	"\n"
-	"  Exit codes: 1 control can not be reached, 3 the definitions are refused.\n";
+	"  Exit codes: 1 the machine failed (control can not be reached, the vault's disk is full, "
+	"a sink can not be\n"
+	"  opened), another change is on its way, or the dataplane has not answered for 30 s and "
+	"may take the change\n"
+	"  later; 3 a definition is wrong.\n";
 
 static const char status[] =
 	"\n"

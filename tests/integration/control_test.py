@@ -81,7 +81,7 @@ def refusals(fake):
     os.remove(broken)
     fake.tell("refuse")
     done = apply()
-    check("what the dataplane refuses is refused", done.code == DEFINITION and b"the fake was told to refuse" in done.err, done.text)
+    check("what the dataplane refuses is refused", done.code == ENVIRONMENT and b"the fake was told to refuse" in done.err and b"nothing has changed" in done.err, done.text)
     now = status()
     check("the old one is still at work", now["dataplane"]["epoch"] == epoch and now["control"]["epoch"] == epoch, now["control"])
     check("a directory that is none", apply(os.path.join(work, "nothing")).code == DEFINITION)
@@ -220,7 +220,7 @@ def signals(control, fake):
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     check("a dataplane that does not answer", fake.wait_for("ignored") is not None)
     done = apply()
-    check("a second change meanwhile is refused", done.code == DEFINITION and b"on its way" in done.err, done.text)
+    check("a second change meanwhile is refused", done.code == ENVIRONMENT and b"on its way" in done.err, done.text)
     fake.kill()
     out = asking.communicate(timeout=WAIT_S)[0]
     check("its death settles the first", asking.returncode == DONE and b"when it attaches" in out, out)

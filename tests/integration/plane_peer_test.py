@@ -13,7 +13,7 @@ import struct
 import subprocess
 
 from control_rig import WAIT_S, appliance, check, checks, config, kill_all, make_appliance, sealane, sockets, start_control, stream_socket
-from sealane_cli import DEFINITION, DONE, ROOT, SEALANE, read, write
+from sealane_cli import DONE, ENVIRONMENT, ROOT, SEALANE, read, write
 
 PAGE = os.path.join(ROOT, "docs/formats/plane-image.md")
 HELLO, WELCOME, APPLY, APPLIED, COUNTERS, STOP, STOPPED = range(1, 8)
@@ -167,7 +167,7 @@ try:
     names = [s.span("name") for s in Row("Image header", image, 0).table("streams", "Stream")]
     peer.send(APPLIED, epoch=message.number("epoch"), status=10, stream=1 + names.index(b"edits"), text=b"no way in\nmend the lock\0")
     said = asking.communicate(timeout=WAIT_S)[1].decode()
-    check("a refusal with stream, reason and remedy", asking.returncode == DEFINITION and said.startswith(f"{appliance}/streams/edits.yaml: the dataplane refuses it: no way in\n    mend the lock\n"), said)
+    check("a refusal with stream, reason and remedy", asking.returncode == ENVIRONMENT and said.startswith(f"{appliance}/streams/edits.yaml: the dataplane refuses it: no way in\n    mend the lock\n"), said)
     asking = stream_socket()
     asking.sendall(b'{"request": "stop", "what": "all"}\n')
     message, _ = peer.receive()

@@ -79,7 +79,7 @@ def check_sinks(a):
         cli.write_definition(os.path.join(copy, "streams/second.yaml"), {"stream": "second", **STREAMS["second"], "sealed": sink})
         result = a.cli("apply", "-f", copy)
         place = sink["files"] if "spool" not in sink else sink["spool"]["directory"]
-        check(f"{what}: refused", result.code == cli.DEFINITION and "nothing has changed" in result.text, result.text)
+        check(f"{what}: refused", result.code == cli.ENVIRONMENT and "nothing has changed" in result.text, result.text)
         check("with the stream's file", result.text.startswith(copy + "/streams/second.yaml: the dataplane refuses it: "), result.text)
         check("with the folder, the reason and what to do", place in result.text and says in result.text and "\n    " in result.text, result.text)
     stays(a, epoch, "sinks that can not be opened")
