@@ -89,69 +89,6 @@ static void notify(const char *state)
 	close(fd);
 }
 
-/** The directory that was applied last, unless the configuration has changed its mind since. */
-char *applied_directory(const struct server *s)
-{
-	char path[2 * SETTINGS_PATH_MAX];
-	char configured[SETTINGS_PATH_MAX + 2] = "";
-	char applied[PLANE_PATH_MAX + 2] = "";
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/applied", vault_dir(s->vault));
-	file = fopen(path, "re");
-	if (file == NULL)
-		return strdup(s->config->definitions);
-	if (fgets(configured, sizeof(configured), file) != NULL
-	    && fgets(applied, sizeof(applied), file) != NULL) {
-		configured[strcspn(configured, "\n")] = '\0';
-		applied[strcspn(applied, "\n")] = '\0';
-	}
-	fclose(file);
-	if (applied[0] == '/' && strcmp(configured, s->config->definitions) == 0)
-		return strdup(applied);
-	return strdup(s->config->definitions);
-}
-
-static void remember(const struct server *s, const char *directory)
-{
-	char path[2 * SETTINGS_PATH_MAX];
-	char part[sizeof(path) + 8];
-	char *before = applied_directory(s);
-	const bool is_same = before != NULL && strcmp(before, directory) == 0;
-	FILE *file;
-	bool is_good;
-
-	free(before);
-	if (is_same)
-		return;
-	snprintf(path, sizeof(path), "%s/applied", vault_dir(s->vault));
-	snprintf(part, sizeof(part), "%s.partial", path);
-	file = fopen(part, "we");
-	is_good = file != NULL && fprintf(file, "%s\n%s\n", s->config->definitions, directory) > 0
-		&& fflush(file) == 0 && fsync(fileno(file)) == 0;
-	if (file != NULL && fclose(file) != 0)
-		is_good = false;
-	if (!is_good || rename(part, path) != 0)
-		log_line(
-			LOG_LEVEL_WARN,
-			topic,
-			"%s can not be written: after a restart %s holds",
-			path,
-			s->config->definitions
-		);
-}
-
-void applied_is(struct server *s, const char *directory)
-{
-	char *copy = strdup(directory);
-
-	remember(s, directory);
-	if (copy == NULL)
-		return;
-	free(s->directory);
-	s->directory = copy;
-}
-
 /** Apply the directory again: at the start and on SIGHUP. What is wrong is logged, and the old plane stays. */
 static void apply_again(struct server *s)
 {

@@ -10,7 +10,8 @@
 #include <jansson.h>
 
 // Inside of the control process: server.c waits and calls, server_link.c speaks with the dataplane, server_plane.c makes
-// planes, server_requests.c serves control.sock, server_status.c and server_counters.c tell how it goes.
+// planes, server_applied.c remembers whose, server_requests.c serves control.sock, server_status.c and server_counters.c
+// tell how it goes.
 
 enum {
 	SERVER_SESSIONS_MAX = 64,      // connections to control.sock
@@ -179,14 +180,20 @@ enum sl_status plane_adopt(
 /** Release tables that no plane has. */
 void tables_sweep(struct server *s);
 
+/** UTC day of now, days since 1970. */
+int64_t server_today(void);
+
+// server_applied.c
+
 /** The directory to work by after a start. Freed by the caller. */
 char *applied_directory(const struct server *s);
 
-/** From now on this is the one, after a restart, too. */
-void applied_is(struct server *s, const char *directory);
-
-/** UTC day of now, days since 1970. */
-int64_t server_today(void);
+/**
+ * From now on this is the one, after a restart, too.
+ *
+ * @param ret_warning out: why not after a restart, where it can not be written down; it is logged
+ */
+enum sl_status applied_is(struct server *s, const char *directory, struct problem *ret_warning);
 
 // server_link.c
 
@@ -222,7 +229,11 @@ void requests_accept(struct server *s);
 void session_ready(struct server *s, struct session *session, uint32_t events);
 void session_close(struct server *s, struct session *session);
 
-/** Answer those that wait for the pending plane: it was taken or refused, or is pending still. problem NULL: taken */
+/**
+ * Answer those that wait for the pending plane: it was taken or refused, or is pending still.
+ *
+ * @param problem NULL: taken; a warning: taken, and this is to be known
+ */
 void requests_applied(struct server *s, const struct problem *problem);
 /** The dataplane has gone: answer those that wait. */
 void requests_stopped(struct server *s);

@@ -83,6 +83,7 @@ static void recover(struct server *s)
 static void settle(struct server *s, const struct problem *problem)
 {
 	struct plane *pending = s->pending;
+	struct problem warning;
 
 	s->pending = NULL;
 	if (problem != NULL && pending != s->plane)
@@ -91,8 +92,9 @@ static void settle(struct server *s, const struct problem *problem)
 		plane_free(s->plane);
 		s->plane = pending;
 		// Before anybody is told: what was answered holds.
-		if (pending->directory != NULL)
-			applied_is(s, pending->directory);
+		if (pending->directory != NULL
+		    && applied_is(s, pending->directory, &warning) != SL_OK)
+			problem = &warning;
 	}
 	tables_sweep(s);
 	requests_applied(s, problem);

@@ -169,13 +169,13 @@ static void answer_pending(struct server *s, struct session *session, const stru
 	answer(s, session, object);
 }
 
-/** The answer to an apply that went well. @param epoch 0: no dataplane has it yet */
-static json_t *applied_json(const struct server *s, uint64_t epoch)
+/** The answer to an apply that went well. @param epoch 0: no dataplane has it yet. @param warning NULL = none */
+static json_t *applied_json(const struct server *s, uint64_t epoch, const struct problem *warning)
 {
-	json_t *object = json_object();
+	const struct problems warnings = {
+		.items = (struct problem *)warning, .count = warning != NULL};
+	json_t *object = problems_json(true, &warnings);
 
-	json_object_set_new(object, "ok", json_true());
-	json_object_set_new(object, "version", json_integer(SERVER_VERSION));
 	json_object_set_new(object, "is_at_work", json_boolean(epoch != 0));
 	json_object_set_new(object, "epoch", json_integer((json_int_t)epoch));
 	json_object_set_new(
@@ -198,13 +198,15 @@ void requests_applied(struct server *s, const struct problem *problem)
 		session->waits_applied = false;
 		if (is_pending)
 			answer_pending(s, session, problem);
-		else if (problem != NULL)
+		else if (problem != NULL && !problem->is_warning)
 			refuse(s, session, problem);
 		else
 			answer(s,
 			       session,
 			       applied_json(
-				       s, s->link >= 0 && s->plane != NULL ? s->plane->epoch : 0
+				       s,
+				       s->link >= 0 && s->plane != NULL ? s->plane->epoch : 0,
+				       problem
 			       ));
 		serve_line(s, session);
 	}
@@ -271,9 +273,8 @@ static void apply(struct server *s, struct session *session, const json_t *reque
 		session->waits_applied = true;
 		return;
 	}
-	// directory may be of the request or our own: the copy comes first.
-	applied_is(s, directory);
-	answer(s, session, applied_json(s, 0));
+	status = applied_is(s, directory, &problem);
+	answer(s, session, applied_json(s, 0, status != SL_OK ? &problem : NULL));
 }
 
 static json_t *stopped_json(const struct server *s, bool was_there)

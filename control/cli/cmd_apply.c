@@ -76,6 +76,7 @@ static enum exit_code apply(const char *run_directory, const char *directory)
 	}
 	if (daemon_is_ok(answer)) {
 		print_applied(directory, answer);
+		daemon_print_problems(answer);
 	} else {
 		code = print_refusal(path, answer);
 	}

@@ -65,7 +65,7 @@ enum sl_status daemon_ask(
 	struct problem *ret_problem
 );
 
-/** Print the problems of an answer that is not ok, as those of a file. */
+/** Print the problems of an answer, as those of a file: what is wrong, or of one that is ok what is to be known. */
 void daemon_print_problems(const json_t *answer);
 
 static inline bool daemon_is_ok(const json_t *answer)

@@ -250,6 +250,31 @@ def another_directory(control, fake):
     control = start_control()
     check("it holds after a restart, too", (fake.wait_for("applied") or "").endswith("streams 1") and status()["control"]["definitions"] == other)
     check("the first one again", apply().code == DONE and (fake.wait_for("applied") or "").endswith("streams 2"))
+    return directory_of_the_configuration(control, fake, other)
+
+
+def directory_of_the_configuration(control, fake, other):
+    """What is applied holds until the configuration changes its mind; that one changed it, too, and is told when it can not hold."""
+    partial = os.path.join(appliance, "run/vault/applied.partial")
+    os.mkdir(partial)
+    done = apply(other)
+    check("a directory that can not be remembered is at work", done.code == DONE and b"at work on every core" in done.out and (fake.wait_for("applied") or "").endswith("streams 1"), done.text)
+    check("with a warning", b"run/vault/applied: warning: this can not be written (Is a directory): after a restart " + appliance.encode() + b" holds\n    " in done.err, done.text)
+    os.rmdir(partial)
+    done = apply(other)
+    check("and without one as soon as it can", done.code == DONE and done.err == b"" and fake.wait_for("applied"), done.text)
+    new = os.path.join(work, "new")
+    shutil.copytree(appliance, new, ignore=shutil.ignore_patterns("run"))
+    written = read(config)
+    write(config, written.replace(b"definitions: .\n", f"definitions: {new}\n".encode()))
+    control.kill()
+    control = start_control()
+    check("another configuration, another directory", fake.wait_for("applied") and status()["control"]["definitions"] == new, status()["control"])
+    check("which is applied", apply(new).code == DONE and fake.wait_for("applied"))
+    write(config, written)
+    control.kill()
+    control = start_control()
+    check("the configuration of before brings back no older directory", fake.wait_for("applied") and status()["control"]["definitions"] == appliance, status()["control"])
     return control
 
 
