@@ -114,7 +114,10 @@ static json_t *stream_json(const struct server *s, const struct plane *plane, ui
 	set_text(object, "contract", policy_view_of(policy, policy->ref));
 	if (plane->tables[number] != NULL) {
 		set_number(object, "keys", key_table_count(plane->tables[number]));
-		set_number(object, "keys_max", stream->table_keys);
+		// A larger one than is asked for stays.
+		set_number(
+			object, "keys_max", key_table_use(plane->tables[number]).entry_count_max
+		);
 	}
 	if (row == PLANE_STREAMS_MAX)
 		return object;
@@ -156,7 +159,11 @@ static json_t *keys_json(struct server *s)
 	set_number(object, "commits", counts.commits);
 	set_number(object, "holes", counts.holes);
 	set_number(object, "waiting", counts.waiting);
-	set_number(object, "journal_records", s->config->journal_records);
+	set_number(
+		object,
+		"journal_records",
+		s->ring != NULL ? key_ring_capacity(s->ring) : s->config->journal_records
+	);
 	if (key_feed_status(s->feed, &problem) != SL_OK)
 		json_object_set_new(object, "problem", json_string(problem.what));
 	return object;
@@ -170,8 +177,8 @@ static json_t *workers_json(const struct server *s)
 	for (uint32_t w = 0; w < c->worker_count; w++) {
 		json_t *object = json_object();
 		struct sums sums;
-		uint32_t core =
-			w < SETTINGS_WORKERS_MAX ? s->config->settings.worker_core[w] : UINT32_MAX;
+		// What the dataplane started with: the configuration may be of after that.
+		const uint32_t core = c->map->worker_core[w];
 
 		counters_sum_worker(c, w, &sums);
 		set_number(object, "worker", w);
@@ -189,6 +196,7 @@ static json_t *workers_json(const struct server *s)
 static json_t *dataplane_json(const struct server *s)
 {
 	const struct counters *map = s->counters.map;
+	const uint64_t now_ns = clock_monotonic_ns();
 	json_t *object;
 
 	if (s->link < 0 || !s->is_greeted)
@@ -201,7 +209,7 @@ static json_t *dataplane_json(const struct server *s)
 	set_number(
 		object,
 		"uptime_s",
-		(uint64_t)(clock_wall_ms() - (int64_t)map->started_ms) / UINT64_C(1000)
+		now_ns < map->started_ns ? 0 : (now_ns - map->started_ns) / UINT64_C(1000000000)
 	);
 	set_number(object, "policy_change_ns", atomic_load(&map->policy_change_ns));
 	json_object_set_new(object, "workers", workers_json(s));

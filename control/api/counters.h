@@ -12,7 +12,7 @@
 
 enum {
 	COUNTERS_MAGIC = 0x544e4353, // "SCNT" in memory
-	COUNTERS_VERSION = 1,
+	COUNTERS_VERSION = 2,
 	COUNTERS_DROPS_MAX = 64,  // event drops (dataplane/drops.def)
 	COUNTERS_FRAMES_MAX = 64, // frame drops (dataplane/frame_drops.def)
 	COUNTERS_WORKERS_MAX = 64,
@@ -57,15 +57,16 @@ struct counters {
 	uint32_t size;
 	uint32_t worker_count;
 	uint64_t pid;
-	uint64_t started_ms;    // since 1970
+	uint64_t started_ns;    // CLOCK_MONOTONIC, which is the same for all processes
 	_Atomic uint64_t epoch; // policy that all workers work by
 	_Atomic uint64_t
 		policy_change_ns; // from its arrival to its use on every core, of the last change
+	uint32_t worker_core[COUNTERS_WORKERS_MAX]; // that each is pinned to; UINT32_MAX = any
 	_Atomic uint64_t busy_cycles[COUNTERS_WORKERS_MAX];
 	_Atomic uint64_t idle_cycles[COUNTERS_WORKERS_MAX];
 	uint8_t stream_id[PLANE_STREAMS_MAX][16]; // of the rows; zeros = unused
 	struct counters_sink_row sink[PLANE_STREAMS_MAX];
-	struct counters_row row[]; // [worker_count][PLANE_STREAMS_MAX + 1]
+	struct counters_row row[];                      // [worker_count][PLANE_STREAMS_MAX + 1]
 };
 
 /** Step of the latency histogram that a duration falls in, and the least duration of a step. */

@@ -200,6 +200,11 @@ int key_ring_fd(const struct key_ring *ring)
 	return ring->memory.fd;
 }
 
+size_t key_ring_capacity(const struct key_ring *ring)
+{
+	return ring->capacity;
+}
+
 void key_ring_free(struct key_ring *ring)
 {
 	if (ring == NULL)

@@ -56,6 +56,9 @@ enum sl_status key_ring_attach(int fd, struct key_ring **ret_ring, struct proble
 /** Of the memfd, to be passed on. Lives as long as the ring. */
 int key_ring_fd(const struct key_ring *ring);
 
+/** Records that it was made for: a power of two, so more than was asked for, perhaps. */
+size_t key_ring_capacity(const struct key_ring *ring);
+
 /** Unmap; NULL is fine. */
 void key_ring_free(struct key_ring *ring);
 

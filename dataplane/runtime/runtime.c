@@ -30,7 +30,6 @@ static enum sl_status make_counters(struct runtime *r, struct problem *p)
 {
 	size_t size = counters_size(r->settings.worker_count);
 	void *memory = MAP_FAILED;
-	struct timespec now;
 
 	r->counters_fd = memfd_create("sealane-counters", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (r->counters_fd >= 0 && ftruncate(r->counters_fd, (off_t)size) == 0
@@ -40,14 +39,15 @@ static enum sl_status make_counters(struct runtime *r, struct problem *p)
 		return problem_set(
 			p, SL_E_NOMEM, "no memory for the counters: %s", strerror(errno)
 		);
-	clock_gettime(CLOCK_REALTIME, &now);
 	r->counters = memory;
 	r->counters->magic = COUNTERS_MAGIC;
 	r->counters->version = COUNTERS_VERSION;
 	r->counters->size = (uint32_t)size;
 	r->counters->worker_count = r->settings.worker_count;
 	r->counters->pid = (uint64_t)getpid();
-	r->counters->started_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	r->counters->started_ns = clock_monotonic_ns();
+	for (uint32_t w = 0; w < r->settings.worker_count; w++)
+		r->counters->worker_core[w] = r->settings.worker_core[w];
 	return SL_OK;
 }
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from control_rig import (BUILD, CONTROL, FAKE, WAIT_S, Process, appliance, check, checks, config, kill_all, log_text, make_appliance, sealane,
+from control_rig import (BUILD, CONTROL, FAKE, WAIT_S, Process, appliance, apply, check, checks, config, kill_all, log_text, make_appliance, sealane,
                          sockets, start_control, start_fake, status, wait_status, work)
 from sealane_cli import DONE, ENVIRONMENT, SEALANE, read, write
 
@@ -239,6 +239,42 @@ def a_change_under_way(control, fake):
     return control, fake
 
 
+def figures_of_a_dataplane_that_stays(control, fake):
+    """Status tells what the dataplane has, not what the definitions that came after it say."""
+    control.kill(signal.SIGTERM)
+    fake.kill()
+    plain = read(config)
+    write(config, plain.replace(b"worker_cores: [any]", b"worker_cores: [0]") + b"journal_records: 10000\n")
+    control = start_control()
+    check("without a journal its size is as asked for", status()["keys"]["journal_records"] == 10000, status()["keys"])
+    fake = start_fake()
+    attached(fake)
+    now = status()
+    cores = [w.get("core") for w in now["dataplane"]["workers"]]
+    check("a journal's size is the journal's", now["keys"]["journal_records"] == 16384, now["keys"])
+    check("a worker's core is its own, and one that is not pinned has none", cores == [0, None], now["dataplane"])
+    control.kill()
+    write(config, plain.replace(b"worker_cores: [any]", b"worker_cores: [1, 0]") + b"journal_records: 8192\n")
+    control = start_control()
+    fake.wait_for("applied")
+    now = status()
+    cores = [w.get("core") for w in now["dataplane"]["workers"]]
+    check("another control's settings do not change it", now["keys"]["journal_records"] == 16384 and cores == [0, None], (now["keys"], cores))
+    streams = [os.path.join(appliance, "streams", name) for name in ("edits.yaml", "edits-sealed.yaml")]
+    for path in streams:
+        write(path, read(path).replace(b"table: 20000", b"table: 15000"))
+    check("smaller tables are asked for", apply().code == DONE and fake.wait_for("applied") is not None)
+    kept = [s["keys_max"] for s in status()["streams"]]
+    check("the larger ones stay, and are told of", kept == [20000, 20000], kept)
+    for path in streams:
+        write(path, read(path).replace(b"table: 15000", b"table: 20000"))
+    write(config, plain)
+    control.kill()
+    control = start_control()
+    fake.table = attached(fake)
+    return control, fake
+
+
 def an_epoch_beyond_all(control, fake):
     """Epochs only go up; a dataplane that says it is at the last one would leave none for the next plane."""
     fake.kill()
@@ -272,6 +308,7 @@ def a_clock_that_was_ahead(control, fake):
     control = start_control()
     check("those that were on their way, too", wait_status(lambda s: s["dataplane"] and s["keys"]["waiting"] == 0)["keys"]["waiting"] == 0, log_text()[-500:])
     check("that the clock was ahead is told", "newest key" in log_text(), log_text()[-500:])
+    check("a dataplane that started then is up for as long as it is", status()["dataplane"]["uptime_s"] < 3600, status()["dataplane"])
     fake.kill()
     fake = start_fake()
     fake.table = attached(fake)
@@ -311,6 +348,7 @@ try:
     control, fake = a_damaged_vault(control, fake)
     control, fake = a_disk_that_fails(control, fake)
     control, fake = a_change_under_way(control, fake)
+    control, fake = figures_of_a_dataplane_that_stays(control, fake)
     control, fake = an_epoch_beyond_all(control, fake)
     another_pid_namespace()
     a_clock_that_was_ahead(control, fake)

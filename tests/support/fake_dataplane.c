@@ -100,7 +100,9 @@ static void make_counters(void)
 	fake.counters->size = (uint32_t)size;
 	fake.counters->worker_count = WORKERS;
 	fake.counters->pid = (uint64_t)getpid();
-	fake.counters->started_ms = (uint64_t)clock_wall_ms();
+	fake.counters->started_ns = clock_monotonic_ns();
+	for (uint32_t w = 0; w < WORKERS; w++)
+		fake.counters->worker_core[w] = UINT32_MAX;
 }
 
 static void send_simple(uint32_t kind, uint64_t epoch, uint32_t status, const char *text)
@@ -260,6 +262,13 @@ static void apply(const struct link_message *m, int fds[])
 	fake.socket = -1;
 }
 
+/** A dataplane starts its workers by the first settings that it gets. */
+static void take_settings(const struct settings *settings)
+{
+	for (uint32_t w = 0; w < WORKERS && w < settings->worker_count; w++)
+		fake.counters->worker_core[w] = settings->worker_core[w];
+}
+
 static void take_message(void)
 {
 	struct link_message m;
@@ -271,8 +280,10 @@ static void take_message(void)
 		return;
 	}
 	if (m.kind == LINK_WELCOME) {
-		if (m.fd_count != 0)
+		if (m.fd_count != 0) {
+			take_settings(&m.settings);
 			take_journal(fds[0]);
+		}
 		if (fake.relinks == 0)
 			say("welcome journal %u", m.fd_count);
 	} else if (m.kind == LINK_APPLY) {

@@ -540,7 +540,21 @@ static void a_hole_becomes_an_empty_record(void)
 	key_ring_free(ring);
 }
 
+static void a_ring_holds_a_power_of_two(void)
+{
+	struct key_ring *r = ring_of(1000);
+	struct key_ring *other = attached(key_ring_fd(r));
+
+	CHECK_FATAL(other != NULL);
+	CHECK_EQUAL(key_ring_capacity(r), 1024);
+	CHECK_EQUAL(key_ring_capacity(other), 1024);
+	CHECK_EQUAL(key_ring_room(r), 1024);
+	key_ring_free(other);
+	key_ring_free(r);
+}
+
 static const struct check_test tests[] = {
+	{"a ring holds a power of two", a_ring_holds_a_power_of_two},
 	{"records come in order and go when durable", records_come_in_order_and_go_when_durable},
 	{"what is durable is wiped", what_is_durable_is_wiped},
 	{"a commit that was cut short is finished", a_commit_that_was_cut_short_is_finished},
