@@ -77,6 +77,8 @@ void counters_sum_worker(const struct server_counters *c, uint32_t worker, struc
 	memset(ret_sums, 0, sizeof(*ret_sums));
 	for (uint32_t row = 0; c->map != NULL && row < ROW_COUNT; row++)
 		add_row(&c->map->row[worker * ROW_COUNT + row], ret_sums);
+	if (c->map != NULL)
+		add_row(&c->map->gone[worker], ret_sums);
 }
 
 /** Least durations of the steps that a share of the counts lies at or below. */

@@ -66,6 +66,7 @@ struct counters {
 	_Atomic uint64_t idle_cycles[COUNTERS_WORKERS_MAX];
 	uint8_t stream_id[PLANE_STREAMS_MAX][16]; // of the rows; zeros = unused
 	struct counters_sink_row sink[PLANE_STREAMS_MAX];
+	struct counters_row gone[COUNTERS_WORKERS_MAX]; // of streams whose rows others have got
 	struct counters_row row[];                      // [worker_count][PLANE_STREAMS_MAX + 1]
 };
 

@@ -30,20 +30,24 @@ enum sl_status egress_start(
 	struct problem *ret_problem
 );
 
+/** Where the outlets of an image count. */
+struct egress_rows {
+	struct counters_sink_row *counts; // [PLANE_STREAMS_MAX] rows of the counters
+	const uint8_t *slots;             // [streams] row of each stream
+	const bool *takes_over; // [streams] a row that a stream had that is gone: it begins anew
+};
+
 /**
  * Outlets for the streams of an image: those that are as they were, and new ones, whose sinks are opened (but where an
  * old one must be closed first: such a one opens as soon as it can).
  *
- * @param counts      [PLANE_STREAMS_MAX] rows of the counters
- * @param slots       [streams] row of counts of each stream
  * @param ret_outlets [streams] out
  * Outcomes  SL_OK; as sink_files_open with *ret_problem: nothing is changed
  */
 enum sl_status egress_prepare(
 	struct egress *egress,
 	const struct plane_image *image,
-	struct counters_sink_row *counts,
-	const uint8_t slots[],
+	const struct egress_rows *rows,
 	struct outlet *ret_outlets[],
 	struct problem *ret_problem
 );

@@ -36,6 +36,15 @@ static struct outlet *find_forebear(struct outlet *list, const struct outlet *ne
 	return NULL;
 }
 
+/** A newcomer's row begins anew: who has it still, of a stream that is gone, counts no more. */
+static void begin_row(struct outlet *others, const struct outlet *newcomer)
+{
+	for (struct outlet *o = others; o != NULL; o = o->next)
+		if (o->counts == newcomer->counts)
+			o->counts = NULL;
+	outlet_begin_counts(newcomer);
+}
+
 void egress_take_newcomers(struct egress *e)
 {
 	struct outlet *list;
@@ -50,9 +59,12 @@ void egress_take_newcomers(struct egress *e)
 	for (o = list; o->next != NULL; o = o->next)
 		;
 	o->next = e->outlets;
-	for (o = list; o != e->outlets; o = o->next)
+	for (o = list; o != e->outlets; o = o->next) {
 		if (!o->is_open)
 			o->forebear = find_forebear(o->next, o);
+		if (o->takes_over && o->counts != NULL)
+			begin_row(o->next, o);
+	}
 	e->outlets = list;
 	pthread_mutex_unlock(&e->list_lock);
 	// Their first marks make them ready for parcels.
@@ -78,8 +90,7 @@ static void unlink_outlet(struct egress *e, struct outlet *outlet)
 /** What egress_prepare has at hand. */
 struct prepare {
 	const struct plane_image *image;
-	struct counters_sink_row *counts;
-	const uint8_t *slots;
+	const struct egress_rows *rows;
 	struct outlet **outlets; // [streams]
 	struct outlet *made;     // list
 	struct problem *problem;
@@ -108,7 +119,7 @@ static enum sl_status make_outlet(struct egress *e, struct prepare *p, uint32_t 
 		.image = p->image,
 		.stream = s,
 		.server = e->setup.server,
-		.counts = &p->counts[p->slots[s]],
+		.counts = &p->rows->counts[p->rows->slots[s]],
 		.done = egress_done,
 		.self = e,
 	};
@@ -116,6 +127,7 @@ static enum sl_status make_outlet(struct egress *e, struct prepare *p, uint32_t 
 
 	if (outlet_new(&setup, &o) != SL_OK)
 		return problem_set(p->problem, SL_E_NOMEM, "no memory for a stream's sinks");
+	o->takes_over = p->rows->takes_over[s];
 	o->next = p->made;
 	p->made = o;
 	p->outlets[s] = o;
@@ -183,16 +195,14 @@ static void hand_over(struct egress *e, struct prepare *p)
 enum sl_status egress_prepare(
 	struct egress *e,
 	const struct plane_image *image,
-	struct counters_sink_row *counts,
-	const uint8_t slots[],
+	const struct egress_rows *rows,
 	struct outlet *ret_outlets[],
 	struct problem *ret_problem
 )
 {
 	struct prepare p = {
 		.image = image,
-		.counts = counts,
-		.slots = slots,
+		.rows = rows,
 		.outlets = ret_outlets,
 		.problem = ret_problem,
 	};

@@ -183,6 +183,7 @@ enum sl_status epoch_new(
 	e->stream_count = setup->source.image->streams.count;
 	for (uint32_t s = 0; s < e->stream_count; s++) {
 		e->slot[s] = setup->slots[s];
+		e->takes_over[s] = setup->takes_over[s];
 		if (rows[s].table_fd >= setup->source.table_count)
 			status = problem_set(
 				ret_problem, SL_E_CORRUPT, "a stream's key table did not come along"

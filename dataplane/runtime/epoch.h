@@ -55,6 +55,7 @@ struct epoch {
 	uint16_t stream_of_port[FRAME_PORTS_MAX]; // of each row of rules.port
 	uint32_t stream_count;
 	uint8_t slot[PLANE_STREAMS_MAX];          // row of the counters
+	bool takes_over[PLANE_STREAMS_MAX];       // that row, of a stream that is gone
 	struct outlet *outlet[PLANE_STREAMS_MAX]; // egress's
 	struct admit_rules admit[PLANE_STREAMS_MAX];
 	struct lane *lane[SETTINGS_WORKERS_MAX]; // [worker][stream_count] owned
@@ -68,6 +69,7 @@ struct epoch_setup {
 	struct counters *counters;
 	const struct bench *benches; // [settings->worker_count]
 	const uint8_t *slots;        // [streams] rows of the counters
+	const bool *takes_over;      // [streams] rows that were another stream's
 };
 
 /**

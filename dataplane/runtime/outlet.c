@@ -42,6 +42,8 @@ static void count_delivered(struct outlet *o, const struct parcel *p)
 {
 	uint64_t bytes = 0;
 
+	if (o->counts == NULL)
+		return;
 	for (uint32_t r = 0; r < p->pool->room_count; r++)
 		bytes += p->room[r].size;
 	tally(&o->counts->rows_delivered, p->events);
@@ -56,7 +58,8 @@ static void finish(struct outlet *o, struct parcel *p)
 	o->in_flight--;
 	o->rows_waiting -= p->events;
 	if (p->has_failed) {
-		tally(&o->counts->rows_failed, p->events);
+		if (o->counts != NULL)
+			tally(&o->counts->rows_failed, p->events);
 		refuse_tickets(o, p->tickets, p->ticket_count);
 		o->has_cut_failed |= p->continues || p->is_continued;
 		o->is_torn |=
@@ -269,6 +272,23 @@ bool outlet_is_empty(const struct outlet *o)
 	return o->first == NULL && o->in_flight == 0;
 }
 
+void outlet_begin_counts(const struct outlet *o)
+{
+	struct counters_sink_row *row = o->counts;
+	counter_word *const single[] = {
+		&row->rows_delivered,
+		&row->bytes_delivered,
+		&row->rows_failed,
+		&row->rows_waiting,
+		&row->is_down,
+	};
+
+	for (size_t n = 0; n < sizeof(single) / sizeof(single[0]); n++)
+		atomic_store_explicit(single[n], 0, memory_order_relaxed);
+	for (uint32_t n = 0; n < COUNTERS_LATENCY_BUCKETS; n++)
+		atomic_store_explicit(&row->latency_ns[n], 0, memory_order_relaxed);
+}
+
 void outlet_count(struct outlet *o)
 {
 	bool is_down = !o->is_open;
@@ -289,6 +309,8 @@ void outlet_count(struct outlet *o)
 			notice("%s: all sinks work again", o->name);
 		o->is_told_down = is_down;
 	}
+	if (o->counts == NULL)
+		return;
 	atomic_store_explicit(&o->counts->is_down, is_down, memory_order_relaxed);
 	atomic_store_explicit(&o->counts->rows_waiting, o->rows_waiting, memory_order_relaxed);
 }

@@ -53,7 +53,8 @@ struct outlet {
 	bool is_torn; // by that: of a datagram one part may be in a sink, and another part in none
 	struct datagram_server *server;
 
-	struct counters_sink_row *counts;
+	struct counters_sink_row *counts; // NULL = its row is another stream's now
+	bool takes_over;                  // the row of a stream that is gone
 	outlet_done_fn *done;
 	void *self;
 
@@ -133,6 +134,9 @@ void outlet_roll(struct outlet *outlet);
 void outlet_recall(struct outlet *outlet);
 
 bool outlet_is_empty(const struct outlet *outlet);
+
+/** Its row to zero. */
+void outlet_begin_counts(const struct outlet *outlet);
 
 /** The sinks' state to the counters. */
 void outlet_count(struct outlet *outlet);

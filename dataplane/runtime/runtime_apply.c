@@ -16,6 +16,7 @@ static enum sl_status choose_slots(
 	struct runtime *r,
 	const struct plane_image *image,
 	uint8_t ret_slots[],
+	bool ret_takes_over[],
 	struct problem *ret_problem
 )
 {
@@ -25,6 +26,7 @@ static enum sl_status choose_slots(
 
 	for (uint32_t s = 0; s < image->streams.count; s++) {
 		ret_slots[s] = PLANE_STREAMS_MAX;
+		ret_takes_over[s] = false;
 		for (uint8_t n = 0; n < PLANE_STREAMS_MAX; n++)
 			if (memcmp(r->counters->stream_id[n], rows[s].id, 16) == 0)
 				ret_slots[s] = n;
@@ -44,6 +46,7 @@ static enum sl_status choose_slots(
 				if ((taken & bit) != 0 || !is_free)
 					continue;
 				ret_slots[s] = n;
+				ret_takes_over[s] = pass == 1;
 				taken |= bit;
 			}
 	for (uint32_t s = 0; s < image->streams.count; s++)
@@ -137,7 +140,11 @@ static enum sl_status give_outlets(struct runtime *r, struct epoch *e, struct pr
 	if (has_all)
 		return SL_OK;
 	return egress_prepare(
-		r->egress, e->source.image, r->counters->sink, e->slot, e->outlet, ret_problem
+		r->egress,
+		e->source.image,
+		&(struct egress_rows){r->counters->sink, e->slot, e->takes_over},
+		e->outlet,
+		ret_problem
 	);
 }
 
@@ -223,6 +230,7 @@ static enum sl_status make_epoch(
 )
 {
 	uint8_t slots[PLANE_STREAMS_MAX];
+	bool takes_over[PLANE_STREAMS_MAX];
 	struct epoch_setup setup = {
 		.settings = &r->settings,
 		.port = &r->port,
@@ -231,10 +239,11 @@ static enum sl_status make_epoch(
 		.counters = r->counters,
 		.benches = r->bench,
 		.slots = slots,
+		.takes_over = takes_over,
 	};
 	enum sl_status status;
 
-	SL_TRY(choose_slots(r, source->image, slots, ret_problem));
+	SL_TRY(choose_slots(r, source->image, slots, takes_over, ret_problem));
 	SL_TRY(epoch_new(&setup, ret_epoch, ret_problem));
 	if (r->kernel_rows != NULL)
 		status = kernel_rows_listen(
@@ -270,13 +279,14 @@ enum sl_status runtime_apply(
 	struct epoch *next;
 
 	SL_TRY(make_epoch(r, source, &next, ret_problem));
-	name_slots(r, next);
 	r->change.ready_ns = clock_monotonic_ns() - arrived_ns;
 	// Pairs with the acquire in pin_epoch.
 	atomic_store_explicit(&r->shift.epoch, next, memory_order_release);
 	wait_for_workers(r);
 	r->change.used_ns = clock_monotonic_ns() - arrived_ns;
 	r->epoch = next;
+	// Not before every worker has begun the rows anew: what was in them is not the new streams'.
+	name_slots(r, next);
 	atomic_store_explicit(
 		&r->counters->policy_change_ns, r->change.used_ns, memory_order_relaxed
 	);

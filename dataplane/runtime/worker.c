@@ -31,10 +31,34 @@ static void take_over_buckets(struct worker *w, const struct epoch *from, struct
 {
 	for (uint32_t s = 0; from != NULL && s < to->stream_count; s++)
 		for (uint32_t f = 0; f < from->stream_count; f++)
-			if (from->slot[f] == to->slot[s]) {
+			if (from->slot[f] == to->slot[s] && !to->takes_over[s]) {
 				to->lane[w->index][s].bucket = from->lane[w->index][f].bucket;
 				to->lane[w->index][s].rows = from->lane[w->index][f].rows;
 			}
+}
+
+static void move_words(counter_word from[], counter_word to[], size_t count)
+{
+	for (size_t n = 0; n < count; n++) {
+		tally(&to[n], atomic_load_explicit(&from[n], memory_order_relaxed));
+		atomic_store_explicit(&from[n], 0, memory_order_relaxed);
+	}
+}
+
+/** A row that another stream had begins anew, and this worker has counted what was in it all the same. */
+static void begin_rows(struct worker *w, const struct epoch *to)
+{
+	struct counters_row *gone = &w->shift->counters->gone[w->index];
+
+	for (uint32_t s = 0; s < to->stream_count; s++) {
+		struct counters_row *row = to->lane[w->index][s].counts;
+
+		if (!to->takes_over[s])
+			continue;
+		move_words(row->value, gone->value, COUNTER_COUNT);
+		move_words(row->event_drop, gone->event_drop, COUNTERS_DROPS_MAX);
+		move_words(row->frame_drop, gone->frame_drop, COUNTERS_FRAMES_MAX);
+	}
 }
 
 /** Work by the newest policy from here on. What was sealed by the one before goes its way first. */
@@ -47,6 +71,7 @@ static void pin_epoch(struct worker *w)
 		return;
 	flush_lanes(w);
 	take_over_buckets(w, w->epoch, newest);
+	begin_rows(w, newest);
 	w->epoch = newest;
 }
 
