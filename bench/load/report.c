@@ -176,7 +176,7 @@ static void print_trial(const char *purpose, const struct trial *t, bool is_good
 	       (double)t->bytes / t->seconds / 1e6);
 	if (t->offered < t->due)
 		printf(", %" PRIu64 " could not be sent in time: the other side had no room for "
-		       "%.0f %% of it",
+		       "%.0f %% of the time",
 		       t->due - t->offered,
 		       (double)t->no_room_ns / t->seconds / 1e7);
 	if (t->is_counted)

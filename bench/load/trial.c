@@ -13,7 +13,8 @@ enum {
 	SETTLE_STEP_NS = 2000000,         //
 	SETTLE_QUIET_NS = 300000000,      // nothing more comes when nothing has come for so long
 	SETTLE_MAX_NS = 5 * 1000000000ll, //
-	FINISH_MAX_NS = 100000000         // of sending late what was due in time
+	FINISH_MAX_NS = 100000000,        // of sending late what was due in time
+	FINISH_SHARE = 200                // and at most one part in so many of the trial's time
 };
 
 /** Events that are due, and how far they are sent. */
@@ -54,8 +55,14 @@ static void load_volley(
 	}
 }
 
-/** @return events taken */
-static size_t fire(struct load *load, struct volley *v, uint64_t now_ns, struct trial *trial)
+/** @return events taken; *ret_sent_ns when, unless none was */
+static size_t fire(
+	struct load *load,
+	struct volley *v,
+	uint64_t now_ns,
+	struct trial *trial,
+	uint64_t *ret_sent_ns
+)
 {
 	struct transport *t = load->transport;
 	size_t taken = t->kind->send(t, v->shot + v->sent, v->count - v->sent);
@@ -66,32 +73,49 @@ static size_t fire(struct load *load, struct volley *v, uint64_t now_ns, struct 
 			&trial->late, now_ns > v->shot[i].due_ns ? now_ns - v->shot[i].due_ns : 0, 1
 		);
 	}
+	if (taken != 0)
+		*ret_sent_ns = clock_monotonic_ns();
 	v->sent += taken;
 	trial->offered += taken;
 	return taken;
 }
 
-/** The open loop: what is due goes out, late if need be, until the time is over. */
-static void shoot(
+/** How long what was due in time may be sent late: so little that it does not make a rate look good. */
+static uint64_t finish_ns(uint64_t duration_ns)
+{
+	const uint64_t share_ns = duration_ns / FINISH_SHARE;
+
+	return share_ns < FINISH_MAX_NS ? share_ns : FINISH_MAX_NS;
+}
+
+/**
+ * The open loop: what is due goes out, late if need be, until the time is over.
+ *
+ * @return the time that it took: the trial's, or until the last was sent
+ */
+static uint64_t shoot(
 	struct load *load,
 	struct pace *pace,
 	struct follow *follow,
-	uint64_t end_ns,
+	uint64_t duration_ns,
 	struct trial *trial
 )
 {
 	struct transport *t = load->transport;
+	const uint64_t end_ns = pace->start_ns + duration_ns;
+	const uint64_t until_ns = end_ns + finish_ns(duration_ns);
 	struct volley v = {.count = 0};
 	uint64_t now_ns = clock_monotonic_ns();
+	uint64_t sent_ns = now_ns;
 
-	while (now_ns < end_ns + FINISH_MAX_NS && t->fault[0] == '\0' && !*load->is_stopped) {
+	while (now_ns < until_ns && t->fault[0] == '\0' && !*load->is_stopped) {
 		const uint64_t from_ns = now_ns;
 		bool has_room = true;
 
 		if (v.sent == v.count)
 			load_volley(load, pace, now_ns, end_ns, &v);
 		if (v.sent < v.count)
-			has_room = fire(load, &v, now_ns, trial) != 0;
+			has_room = fire(load, &v, now_ns, trial, &sent_ns) != 0;
 		else if (now_ns >= end_ns)
 			break;
 		else if (pace_next_ns(pace) > now_ns + SLEEP_MIN_NS && !t->kind->is_answered && follow_is_through(follow, trial->offered))
@@ -102,8 +126,8 @@ static void shoot(
 		t->kind->poll(t);
 		now_ns = clock_monotonic_ns();
 		follow_look(follow, trial->offered, now_ns);
-		if (!has_room)
-			trial->no_room_ns += now_ns - from_ns;
+		if (!has_room && from_ns < end_ns)
+			trial->no_room_ns += (now_ns < end_ns ? now_ns : end_ns) - from_ns;
 	}
 	// What was made ready and not sent is due all the same.
 	trial->due = pace->count;
@@ -111,6 +135,7 @@ static void shoot(
 		pace_take(pace);
 		trial->due++;
 	}
+	return sent_ns > end_ns ? sent_ns - pace->start_ns : duration_ns;
 }
 
 /** See everything offered come through, or nothing more come. */
@@ -199,6 +224,7 @@ enum sl_status trial_run(
 	const uint64_t start_ns = clock_monotonic_ns();
 	struct follow follow;
 	struct pace pace;
+	uint64_t took_ns;
 
 	*ret_trial = (struct trial){.rate = rate};
 	pace_init(&pace, rate, load->is_poisson, start_ns, load->seed++);
@@ -207,9 +233,9 @@ enum sl_status trial_run(
 	);
 	counted_read(load->counted, &before);
 	t->latency = t->kind->is_answered ? &ret_trial->latency : NULL;
-	shoot(load, &pace, &follow, start_ns + duration_ns, ret_trial);
+	took_ns = shoot(load, &pace, &follow, duration_ns, ret_trial);
+	ret_trial->seconds = (double)took_ns / 1e9;
 	follow_rest(load, &follow, ret_trial->offered);
-	ret_trial->seconds = (double)duration_ns / 1e9;
 	if (t->fault[0] == '\0' && load->counted->source != COUNTED_NOT)
 		settle(load, &before, ret_trial->offered, &after);
 	else

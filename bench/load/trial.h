@@ -26,7 +26,7 @@ enum {
 
 struct trial {
 	double rate;                    // asked for, events/s
-	double seconds;                 // that it took
+	double seconds;                 // that it took to send
 	uint64_t due;                   // events that the rate asks for in that time
 	uint64_t offered;               // events sent
 	uint64_t bytes;                 // of them

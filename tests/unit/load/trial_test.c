@@ -1,4 +1,5 @@
 #include "bench/load/trial.h"
+#include "io/base/clock.h"
 #include "tests/support/check.h"
 #include "tests/support/scratch.h"
 
@@ -8,26 +9,45 @@
 #include <unistd.h>
 
 enum {
-	DURATION_NS = 50000000
+	DURATION_NS = 50000000,
+	CLOCK_STEP_NS = 2000,
+	CLOCK_LEAP_NS = 2000000 // long after a trial's time
 };
+
+/** Time that passes as it is looked at: nothing here depends on who else is on the machine. */
+static uint64_t clock_ns;
+static uint64_t start_ns;
+
+uint64_t clock_monotonic_ns(void)
+{
+	return clock_ns += clock_ns - start_ns < 2 * DURATION_NS ? CLOCK_STEP_NS : CLOCK_LEAP_NS;
+}
 
 /** A transport that loses and refuses as it is told. */
 static struct fake {
 	uint64_t lose_every;  // 0 = none
 	uint64_t refuse_from; // takes no more than so many; 0 = all
 	uint64_t fail_at;     // 0 = never
+	uint64_t capacity;    // events/s; 0 = any
 	uint64_t sent;
 	uint64_t last_number;
 	bool is_ordered;
 	struct counters *counters; // of a silent one's other side; NULL = it answers
 } fake;
 
+static bool has_room(void)
+{
+	return (fake.refuse_from == 0 || fake.sent < fake.refuse_from)
+		&& (fake.capacity == 0
+		    || fake.sent < (clock_ns - start_ns) * fake.capacity / 1000000000);
+}
+
 static size_t send_fake(struct transport *t, const struct shot shots[], size_t count)
 {
 	size_t taken = 0;
 
 	CHECK(count != 0 && count <= SHOTS_MAX);
-	while (taken < count && (fake.refuse_from == 0 || fake.sent < fake.refuse_from)) {
+	while (taken < count && has_room()) {
 		const struct shot *shot = &shots[taken++];
 
 		fake.is_ordered = fake.is_ordered && shot->number == fake.last_number + 1;
@@ -111,6 +131,7 @@ static enum sl_status run(struct fake how, double rate, bool is_poisson)
 
 	fake = how;
 	fake.is_ordered = true;
+	start_ns = clock_ns;
 	CHECK_FATAL(draw_init(&draw, DRAW_UNIFORM, 0, 10, 1) == SL_OK);
 	CHECK_FATAL(counted_open(&counted, NULL, &transport, &problem) == SL_OK);
 	if (how.counters != NULL)
@@ -164,6 +185,35 @@ static void test_held_back(void)
 	CHECK(!trial_is_good(&trial, 0.5));
 	// From the moment that the thousandth was due: it is known that it was not the generator.
 	CHECK(trial.no_room_ns > DURATION_NS / 2);
+}
+
+/** What is sent after the trial's time does not make up for what was not sent in it. */
+static void test_too_slow(void)
+{
+	CHECK(run((struct fake){.capacity = 90000}, 100000, false) == SL_OK);
+	CHECK_EQUAL(trial.due, 5000);
+	CHECK(trial.offered < 90000 * 0.0503 && !trial_is_good(&trial, 0));
+	CHECK((double)trial.offered / trial.seconds < 90000 * 1.0001);
+}
+
+/** A little may be sent late, and then the time that it took counts. */
+static void test_slightly_late(void)
+{
+	CHECK(run((struct fake){.capacity = 99700}, 100000, false) == SL_OK);
+	CHECK(trial.offered == 5000 && trial_is_good(&trial, 0));
+	CHECK(trial.seconds > 0.0501 && trial.seconds < 0.0503);
+	CHECK((double)trial.offered / trial.seconds < 99700 * 1.0001);
+	CHECK(run((struct fake){0}, 100000, false) == SL_OK);
+	CHECK(trial.seconds == 0.05);
+}
+
+/** The time without room is of the trial's. */
+static void test_no_room_at_all(void)
+{
+	CHECK(run((struct fake){.refuse_from = 1}, 100000, false) == SL_OK);
+	CHECK_EQUAL(trial.offered, 1);
+	CHECK((double)trial.no_room_ns <= trial.seconds * 1e9);
+	CHECK((double)trial.no_room_ns > 0.99 * trial.seconds * 1e9);
 }
 
 /** Where nothing comes back, latencies are from the time due all the same, unless some are missing. */
@@ -270,6 +320,9 @@ static const struct check_test tests[] = {
 	{"as many as a Poisson process makes", test_poisson},
 	{"losses", test_losses},
 	{"a transport that takes no more", test_held_back},
+	{"a transport that is too slow", test_too_slow},
+	{"a transport that is slightly late", test_slightly_late},
+	{"a transport without room", test_no_room_at_all},
 	{"a transport that nothing comes back by", test_followed},
 	{"failures", test_failures},
 	{"counters of a dataplane", test_counters},
