@@ -60,6 +60,8 @@ struct transport_kind {
 	enum sl_status (*open
 	)(struct transport *t, const struct transport_options *options, struct problem *ret_problem
 	);
+	/** A trial begins: answers to what was sent before count no more. NULL = there are none. */
+	void (*begin)(struct transport *t);
 	/** Send. @return shots taken, from the first on: the rest is to be offered again */
 	size_t (*send)(struct transport *t, const struct shot shots[], size_t count);
 	/** Take what comes back; called all the time. */

@@ -18,19 +18,27 @@ struct sealed {
 	const struct stock *stock;
 	uint64_t *due_ns; // [ON_THE_WAY_MAX] owned, by the client's number
 	uint64_t offered;
+	uint64_t acked; // of all trials
+	uint64_t first; // number of this trial's first event
 };
 
 /** The client calls it for every datagram that is durable. */
 static void take_acked(void *self, uint64_t first_event, uint32_t count)
 {
 	struct transport *t = self;
-	const struct sealed *sealed = t->self;
+	struct sealed *sealed = t->self;
 	const uint64_t now_ns = clock_monotonic_ns();
 
-	t->delivered += count;
-	for (uint32_t i = 0; i < count && t->latency != NULL; i++) {
-		uint64_t due_ns = sealed->due_ns[(first_event + i) % ON_THE_WAY_MAX];
+	sealed->acked += count;
+	for (uint64_t number = first_event; number < first_event + count; number++) {
+		const uint64_t due_ns = sealed->due_ns[number % ON_THE_WAY_MAX];
 
+		// One of an earlier trial was lost to that; it must not make good what this one loses.
+		if (number < sealed->first)
+			continue;
+		t->delivered++;
+		if (t->latency == NULL)
+			continue;
 		histogram_record(t->latency, now_ns > due_ns ? now_ns - due_ns : 0, 1);
 	}
 }
@@ -127,12 +135,20 @@ static enum sl_status open_sealed(
 	return status;
 }
 
+/** The client numbers what it takes from 0. */
+static void begin_sealed(struct transport *t)
+{
+	struct sealed *sealed = t->self;
+
+	sealed->first = sealed->offered;
+}
+
 static size_t send_sealed(struct transport *t, const struct shot shots[], size_t count)
 {
 	struct sealed *sealed = t->self;
 	size_t taken = 0;
 
-	while (taken < count && sealed->offered - t->delivered < ON_THE_WAY_MAX) {
+	while (taken < count && sealed->offered - sealed->acked < ON_THE_WAY_MAX) {
 		const struct stock_event *event = &sealed->stock->events[shots[taken].event];
 		enum sl_client_status status;
 		uint64_t number;
@@ -166,6 +182,7 @@ const struct transport_kind transport_sealed = {
 	.help = "sealed datagrams, each acknowledged when it is durable; TARGET is HOST:PORT",
 	.is_answered = true,
 	.open = open_sealed,
+	.begin = begin_sealed,
 	.send = send_sealed,
 	.poll = poll_sealed,
 	.close = close_sealed,

@@ -157,7 +157,7 @@ static void follow_rest(struct load *load, struct follow *follow, uint64_t offer
 	}
 }
 
-/** Wait until everything offered has come through, or nothing more comes. */
+/** Wait until everything offered has come through, or nothing more comes. What is answered is not given up so soon. */
 static void settle(
 	struct load *load,
 	const struct counted_figures *before,
@@ -166,12 +166,15 @@ static void settle(
 )
 {
 	struct transport *t = load->transport;
+	const uint64_t quiet_ns = t->kind->is_answered ? SETTLE_MAX_NS : SETTLE_QUIET_NS;
 	const uint64_t start_ns = clock_monotonic_ns();
 	uint64_t moved_ns = start_ns;
 	uint64_t now_ns = start_ns;
 	uint64_t last = 0;
 
-	while (now_ns < start_ns + SETTLE_MAX_NS && now_ns < moved_ns + SETTLE_QUIET_NS) {
+	counted_read(load->counted, after);
+	while (now_ns < start_ns + SETTLE_MAX_NS && now_ns < moved_ns + quiet_ns
+	       && t->fault[0] == '\0' && !*load->is_stopped) {
 		uint64_t seen;
 
 		t->kind->poll(t);
@@ -221,12 +224,15 @@ enum sl_status trial_run(
 	static struct counted_figures before;
 	static struct counted_figures after;
 	struct transport *t = load->transport;
-	const uint64_t start_ns = clock_monotonic_ns();
 	struct follow follow;
 	struct pace pace;
+	uint64_t start_ns;
 	uint64_t took_ns;
 
 	*ret_trial = (struct trial){.rate = rate};
+	if (t->kind->begin != NULL)
+		t->kind->begin(t);
+	start_ns = clock_monotonic_ns();
 	pace_init(&pace, rate, load->is_poisson, start_ns, load->seed++);
 	follow_init(
 		&follow, t->kind->is_answered ? NULL : load->counted, &pace, &ret_trial->latency

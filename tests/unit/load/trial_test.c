@@ -29,7 +29,9 @@ static struct fake {
 	uint64_t refuse_from; // takes no more than so many; 0 = all
 	uint64_t fail_at;     // 0 = never
 	uint64_t capacity;    // events/s; 0 = any
+	uint64_t ack_ns;      // answers come so long after the start; 0 = at once
 	uint64_t sent;
+	uint64_t unanswered;
 	uint64_t last_number;
 	bool is_ordered;
 	struct counters *counters; // of a silent one's other side; NULL = it answers
@@ -55,6 +57,10 @@ static size_t send_fake(struct transport *t, const struct shot shots[], size_t c
 		fake.sent++;
 		if (fake.lose_every != 0 && fake.sent % fake.lose_every == 0)
 			continue;
+		if (fake.ack_ns != 0) {
+			fake.unanswered++;
+			continue;
+		}
 		t->delivered++;
 		if (t->latency != NULL)
 			histogram_record(t->latency, 1000, 1);
@@ -84,7 +90,10 @@ static size_t send_silent(struct transport *t, const struct shot shots[], size_t
 
 static void poll_fake(struct transport *t)
 {
-	(void)t;
+	if (clock_ns - start_ns < fake.ack_ns)
+		return;
+	t->delivered += fake.unanswered;
+	fake.unanswered = 0;
 }
 
 void transport_fail(struct transport *t, const char *format, ...)
@@ -92,9 +101,18 @@ void transport_fail(struct transport *t, const char *format, ...)
 	snprintf(t->fault, sizeof(t->fault), "%s", format);
 }
 
+static uint64_t begun; // trials
+
+static void begin_fake(struct transport *t)
+{
+	(void)t;
+	begun++;
+}
+
 static const struct transport_kind kind = {
 	.name = "fake",
 	.is_answered = true,
+	.begin = begin_fake,
 	.send = send_fake,
 	.poll = poll_fake,
 };
@@ -156,6 +174,7 @@ static void test_all_come_through(void)
 	CHECK(fake.is_ordered && fake.last_number == 5000);
 	CHECK(trial.is_counted && trial_lost(&trial) == 0 && trial_is_good(&trial, 0));
 	CHECK_EQUAL(trial.no_room_ns, 0);
+	CHECK_EQUAL(begun, 1);
 }
 
 static void test_poisson(void)
@@ -214,6 +233,15 @@ static void test_no_room_at_all(void)
 	CHECK_EQUAL(trial.offered, 1);
 	CHECK((double)trial.no_room_ns <= trial.seconds * 1e9);
 	CHECK((double)trial.no_room_ns > 0.99 * trial.seconds * 1e9);
+}
+
+/** Answers are waited for, also when none has come for a while, but not for ever. */
+static void test_answered_late(void)
+{
+	CHECK(run((struct fake){.ack_ns = 2000000000}, 100000, false) == SL_OK);
+	CHECK(trial.offered == 5000 && trial.taken == 5000 && fake.unanswered == 0);
+	CHECK(run((struct fake){.ack_ns = 6000000000}, 100000, false) == SL_OK);
+	CHECK(trial.offered == 5000 && trial.taken == 0);
 }
 
 /** Where nothing comes back, latencies are from the time due all the same, unless some are missing. */
@@ -323,6 +351,7 @@ static const struct check_test tests[] = {
 	{"a transport that is too slow", test_too_slow},
 	{"a transport that is slightly late", test_slightly_late},
 	{"a transport without room", test_no_room_at_all},
+	{"answers that come late", test_answered_late},
 	{"a transport that nothing comes back by", test_followed},
 	{"failures", test_failures},
 	{"counters of a dataplane", test_counters},
