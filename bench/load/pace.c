@@ -4,6 +4,9 @@
 
 #include <math.h>
 
+/** The subjects are drawn from the same seed, and must have nothing to do with the gaps. */
+static const uint64_t seed_of_gaps = 0x7061636500000000;
+
 /** To the next event. Of constant gaps the times come from the number, so that no error adds up. */
 static void advance(struct pace *pace)
 {
@@ -19,7 +22,7 @@ void pace_init(struct pace *pace, double rate, bool is_poisson, uint64_t start_n
 		.start_ns = start_ns,
 		.gap_ns = 1e9 / rate,
 		.is_poisson = is_poisson,
-		.random = seed,
+		.random = seed ^ seed_of_gaps,
 	};
 	advance(pace);
 }

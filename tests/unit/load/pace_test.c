@@ -1,4 +1,5 @@
 #include "bench/load/pace.h"
+#include "bench/load/random.h"
 #include "tests/support/check.h"
 
 #include <math.h>
@@ -67,9 +68,28 @@ static void test_seed(void)
 	CHECK(pace_next_ns(&a) != pace_next_ns(&other));
 }
 
+/** Whose event it is comes from the same seed: a long gap must not belong to some subjects. */
+static void test_gaps_are_their_own(void)
+{
+	for (uint64_t seed = 0; seed < 1000; seed++) {
+		uint64_t subjects = seed;
+		struct pace pace;
+
+		pace_init(&pace, 1, true, 0, seed);
+		for (int i = 0; i < 8; i++) {
+			const uint64_t last_ns = i == 0 ? 0 : pace_take(&pace);
+			const double gap_ns = (double)(pace_next_ns(&pace) - last_ns);
+			const double same_ns = -log(1 - random_unit(&subjects)) * 1e9;
+
+			CHECK(fabs(gap_ns - same_ns) > 2);
+		}
+	}
+}
+
 static const struct check_test tests[] = {
 	{"constant intervals", test_constant},
 	{"Poisson intervals", test_poisson},
 	{"seeds", test_seed},
+	{"gaps are not drawn as subjects are", test_gaps_are_their_own},
 };
 CHECK_MAIN("pace")
