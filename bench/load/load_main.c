@@ -11,7 +11,7 @@
 
 // sealane-load: offers events at a set rate in an open loop and tells what became of them. See sealane-load(1).
 
-static volatile sig_atomic_t is_stopped;
+static volatile sig_atomic_t is_stopped; // 0 = not; else the number of the signal
 
 /** All that a run needs, made in this order and let go in the other. */
 struct run {
@@ -29,8 +29,7 @@ static struct trial trial;
 
 static void stop(int signal_number)
 {
-	(void)signal_number;
-	is_stopped = 1;
+	is_stopped = signal_number;
 }
 
 static enum sl_status pin(int core, struct problem *ret_problem)
@@ -157,5 +156,5 @@ int main(int argc, char **argv)
 	if (status == SL_OK)
 		return EXIT_DONE;
 	problem_print(stderr, &problem);
-	return status == SL_E_INTERRUPTED ? EXIT_SIGNAL + SIGINT : EXIT_ENVIRONMENT;
+	return status == SL_E_INTERRUPTED ? EXIT_SIGNAL + is_stopped : EXIT_ENVIRONMENT;
 }

@@ -7,6 +7,7 @@ Needs root, for a network namespace.
 import collections
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -146,6 +147,16 @@ def test_refusals():
     check("refused: events without the member", done.returncode == cli.ENVIRONMENT and '"nobody"' in done.stderr, done.stderr)
 
 
+def test_signals():
+    for number in (signal.SIGINT, signal.SIGTERM):
+        words = [LOAD, "null", "--events", cli.EDITS, "--duration", "60"]
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process.stdout.readline()  # by now it listens to them
+        process.send_signal(number)
+        _, err = process.communicate(timeout=30)
+        check(f"stopped by {number.name}", process.returncode == 128 + number and "signal" in err, (process.returncode, err))
+
+
 def test_self_test():
     rates = []
     for _ in range(3):  # the best of them is with the least that others took of its core
@@ -159,6 +170,7 @@ if INSIDE in sys.argv:
     checks.end()
 test_udp()
 test_refusals()
+test_signals()
 test_self_test()
 inside = subprocess.run(["unshare", "-n", sys.executable, os.path.abspath(__file__), INSIDE], timeout=120)
 check("frames by af_packet, in a namespace", inside.returncode == 0)
