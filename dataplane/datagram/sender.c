@@ -179,6 +179,7 @@ void sender_restart(struct sender *s, uint64_t ask_us)
 	s->base = s->next = s->lost_from = 0;
 	s->flight_count = s->lost_count = 0;
 	s->check_us = UINT64_MAX;
+	s->is_silent = false;
 	s->state = SENDER_HELLO;
 	s->stamp = s->ping_number = s->ping_begun = 0;
 	s->credit = 0;
@@ -196,6 +197,7 @@ void sender_land(struct sender *s, uint64_t sequence)
 
 	s->flight[sequence % WIRE_WINDOW] = SLOT_NONE;
 	s->flight_count--;
+	s->is_silent = s->is_silent && s->flight_count != 0; // nothing is waited for
 	s->lost_count -= slot->is_lost;
 	if (slot->sent_us > s->pace.newest_us)
 		s->pace.newest_us = slot->sent_us;

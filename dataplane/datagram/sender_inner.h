@@ -81,6 +81,7 @@ struct sender {
 	uint64_t lost_from; // no sequence below is lost
 	uint64_t check_us;  // nothing is overdue before
 	uint64_t alive_us;  // the server was heard of, or the first datagram set off
+	bool is_silent;     // it is not heard of: PINGs alone go out
 	struct pace pace;
 
 	uint64_t next_event;

@@ -117,7 +117,8 @@ static size_t next_of_session(struct sender *s, uint64_t now_us, uint8_t *ret_by
 		asked(s, now_us);
 		return put_hello(s, ret_bytes);
 	}
-	if (pace_is_silent(s, now_us) || is_stuck(s)) {
+	s->is_silent = pace_is_silent(s, now_us);
+	if (s->is_silent || is_stuck(s)) {
 		if (now_us < s->ask_us)
 			return 0;
 		asked(s, now_us);
@@ -163,16 +164,16 @@ uint64_t sender_wake_us(const struct sender *s)
 		wake_us = s->building_us + s->options.linger_us;
 	if (s->state != SENDER_READY)
 		return sooner(wake_us, s->ask_us);
-	if (is_stuck(s))
+	// Into silence nothing goes but PINGs: what is lost, overdue or might be sent must not wake anybody.
+	if (s->is_silent || is_stuck(s))
 		return sooner(wake_us, s->ask_us);
 	if (s->flight_count != 0) {
 		const uint64_t silent_us = pace_silent_us(s) + 1;
 
 		wake_us = sooner(wake_us, silent_us > s->ask_us ? silent_us : s->ask_us);
 	}
-	if (s->flight_count - s->lost_count >= s->pace.burst)
-		return wake_us;
-	if (s->lost_count != 0 || may_send_more(s))
+	if (s->flight_count - s->lost_count < s->pace.burst
+	    && (s->lost_count != 0 || may_send_more(s)))
 		return 0;
 	return sooner(wake_us, s->check_us);
 }

@@ -124,6 +124,7 @@ static void take_ack(struct sender *s, struct view datagram, uint64_t now_us)
 		s->stamp = wire_get64(ack.stamp);
 		s->credit = wire_get32(ack.credit);
 		s->alive_us = now_us;
+		s->is_silent = false;
 		s->ask_tries = 0;
 	}
 	for (uint64_t sequence = s->base; sequence < next; sequence++)
