@@ -36,7 +36,7 @@ struct sl_client_options {
 		stream; /* its name, checked by the appliance; NULL = whatever is behind the port */
 	uint32_t datagram_bytes_max; /* UDP payload, 256..9000; 0 = 1400 */
 	uint32_t window;             /* datagrams on their way; 0 = 1024, at most 4096 */
-	uint32_t resend_ms; /* first resend after; 0 = adapts to the round trip, 20 at least */
+	uint32_t resend_ms;          /* first resend after, at most 60000; 0 = by the round trip */
 	uint32_t linger_us; /* how long a datagram that is not full waits for more; 0 = 500 */
 };
 

@@ -20,7 +20,7 @@ enum {
 	SENDER_WINDOW = 1024,      // datagrams, when the options say nothing
 	SENDER_LINGER_US = 500,    // when the options say nothing
 	SENDER_RESEND_US_MIN = 20000,
-	SENDER_RESEND_US_MAX = 2000000
+	SENDER_RESEND_US_MAX = 2000000 // unless resend_us is longer
 };
 
 typedef void sender_acked_fn(void *self, uint64_t first_event, uint32_t count);

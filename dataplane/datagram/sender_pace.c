@@ -23,8 +23,10 @@ uint64_t pace_overdue_us(const struct sender *s, const struct slot *slot)
 {
 	const uint32_t doublings = slot->tries > 6 ? 5 : slot->tries - 1;
 	const uint64_t wait_us = (uint64_t)s->pace.rto_us << doublings;
+	// Who asks for a longer time by the options has it.
+	const uint64_t max_us = later(SENDER_RESEND_US_MAX, s->pace.rto_us);
 
-	return slot->sent_us + (wait_us < SENDER_RESEND_US_MAX ? wait_us : SENDER_RESEND_US_MAX);
+	return slot->sent_us + (wait_us < max_us ? wait_us : max_us);
 }
 
 static void take_sample(struct sender *s, uint32_t sample_us)

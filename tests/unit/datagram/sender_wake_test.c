@@ -110,12 +110,28 @@ static void a_burst_that_is_lost_wakes_when_it_is_overdue(void)
 	end_scene(&s);
 }
 
+static void a_long_resend_time_is_kept(void)
+{
+	struct scene s = new_scene("alice", 1, (struct sender_options){.resend_us = 5000000}, 10);
+
+	CHECK_FATAL(open_session(&s));
+	send_all(&s, 1);
+	CHECK(next(&s) == 0 && sender_wake_us(s.sender) == s.now_us + 5000000);
+	s.now_us += 4999999;
+	CHECK(next(&s) == 0);
+	s.now_us++;
+	CHECK(next(&s) == WIRE_DATA);
+	CHECK(sender_wake_us(s.sender) == s.now_us + 5000000); // the longest, so not doubled
+	end_scene(&s);
+}
+
 static const struct check_test tests[] = {
 	{"in silence it sleeps", in_silence_it_sleeps},
 	{"with credit left it sleeps in silence", with_credit_left_it_sleeps_in_silence},
 	{"a session after silence is awake", a_session_after_silence_is_awake},
 	{"a burst that is lost wakes when it is overdue",
 	 a_burst_that_is_lost_wakes_when_it_is_overdue},
+	{"a long resend time is kept", a_long_resend_time_is_kept},
 };
 
 int main(void)
