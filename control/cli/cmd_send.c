@@ -6,12 +6,15 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 enum {
 	REPORT_NS = 250000000, // between two lines of progress
 	POLL_MS = 100,
-	BATCH = 64 // events between two looks at the socket
+	BATCH = 64, // events between two looks at the socket
+	LINE_SIZE = 256,
+	WIDTH_DEFAULT = 80
 };
 
 struct sending {
@@ -27,21 +30,40 @@ struct sending {
 	bool has_drawn;
 };
 
-static void draw(struct sending *s, const char *end)
+/** Columns that a line has which the next one is drawn over: one that is wrapped can not be. */
+static int bar_width(void)
+{
+	struct winsize size;
+
+	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+		return WIDTH_DEFAULT - 1;
+	return size.ws_col - 1;
+}
+
+static void draw(struct sending *s, bool is_last)
 {
 	const uint64_t took_ns = clock_monotonic_ns() - s->started_ns;
+	char line[LINE_SIZE];
 	struct sl_client_stats stats;
 
 	sl_client_get_stats(s->client, &stats);
-	fprintf(stderr,
-		"\r%" PRIu64 " events sent, %" PRIu64 " stored, %" PRIu64 " events/s, %" PRIu64
-		" datagrams, %" PRIu64 " of them again%s",
+	snprintf(
+		line,
+		sizeof(line),
+		"%" PRIu64 " events sent, %" PRIu64 " stored, %" PRIu64 " events/s, %" PRIu64
+		" datagrams, %" PRIu64 " of them again",
 		stats.events_offered,
 		stats.events_acked,
 		took_ns != 0 ? stats.events_acked * 1000000 / (took_ns / 1000 + 1) : 0,
 		stats.datagrams_sent,
-		stats.datagrams_resent,
-		end);
+		stats.datagrams_resent
+	);
+	if (s->has_bar)
+		fprintf(stderr, "\r%.*s\033[K", is_last ? LINE_SIZE : bar_width(), line);
+	else
+		fputs(line, stderr);
+	if (is_last)
+		fputc('\n', stderr);
 	s->has_drawn = true;
 }
 
@@ -52,7 +74,7 @@ static void report(struct sending *s)
 	if (!s->has_bar || now_ns < s->report_ns)
 		return;
 	s->report_ns = now_ns + REPORT_NS;
-	draw(s, "\033[K");
+	draw(s, false);
 }
 
 static enum exit_code fail(struct sending *s, enum sl_client_status status)
@@ -137,6 +159,21 @@ static enum exit_code send_event(struct sending *s, struct view event)
 	return status == SL_CLIENT_OK ? EXIT_DONE : fail(s, status);
 }
 
+/** The next rows. The time that the input takes is none in which the appliance has not answered. */
+static enum sl_status read_rows(
+	struct sending *s,
+	struct chunks *chunks,
+	struct chunk *ret_chunk,
+	struct problem *ret_problem
+)
+{
+	const uint64_t from_ns = clock_monotonic_ns();
+	const enum sl_status status = chunks_next(chunks, ret_chunk, ret_problem);
+
+	s->alive_ns += clock_monotonic_ns() - from_ns;
+	return status;
+}
+
 static enum exit_code send_rows(struct sending *s, struct chunks *chunks)
 {
 	enum exit_code code = EXIT_DONE;
@@ -146,7 +183,7 @@ static enum exit_code send_rows(struct sending *s, struct chunks *chunks)
 	do {
 		struct chunk_cursor cursor = {0};
 		struct view row;
-		const enum sl_status status = chunks_next(chunks, &chunk, &problem);
+		const enum sl_status status = read_rows(s, chunks, &chunk, &problem);
 
 		if (status != SL_OK) {
 			problem_print(stderr, &problem);
@@ -187,7 +224,7 @@ static enum exit_code finish(struct sending *s)
 			return fail(s, status);
 	}
 	if (!s->arguments->is_quiet)
-		draw(s, s->has_bar ? "\033[K\n" : "\n");
+		draw(s, true);
 	return EXIT_DONE;
 }
 

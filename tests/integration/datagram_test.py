@@ -3,10 +3,14 @@
 
 import collections
 import gzip
+import fcntl
 import os
+import pty
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -157,6 +161,41 @@ def refusals():
     checks.check("nobody there", process.returncode == cli.ENVIRONMENT and "no answer" in err, err)
 
 
+def a_slow_input():
+    """An input that waits is no appliance that does not answer."""
+    receiver = Receiver("slow")
+    process = subprocess.Popen(
+        [cli.SEALANE, "send", "-", "--to", f"127.0.0.1:{receiver.port}", "--key", KEYS[0], "--timeout", "2"],
+        stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+    )
+    time.sleep(3)
+    _, err = process.communicate(b"\n".join(EDITS[:100]) + b"\n", timeout=60)
+    checks.check("events that come later than --timeout are sent", process.returncode == 0 and b"100 stored" in err, err)
+    checks.check("each once", receiver.lines() == EDITS[:100])
+    checks.check("into a file goes a line, without a carriage return", err.startswith(b"100 events sent") and err.count(b"\n") == 1, err)
+    end(receiver.process)
+
+
+def a_narrow_terminal():
+    receiver = Receiver("narrow")
+    screen, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
+    process = subprocess.Popen([cli.SEALANE, "send", cli.EDITS, "--to", f"127.0.0.1:{receiver.port}", "--key", KEYS[0]], stderr=terminal)
+    os.close(terminal)
+    seen = b""
+    try:
+        while some := os.read(screen, 65536):
+            seen += some
+    except OSError:
+        pass  # the last one who had the terminal open has gone
+    os.close(screen)
+    *progress, last = [line.split(b"\033[K")[0] for line in seen.split(b"\r") if line not in (b"", b"\n")]
+    checks.check("progress is shown", process.wait(60) == 0 and progress, seen[-300:])
+    checks.check("and does not scroll", all(len(line) < 40 for line in progress), progress[-3:])
+    checks.check("the last line is whole", last.endswith(b"of them again"), last)
+    end(receiver.process)
+
+
 for number, path in enumerate(KEYS):
     write_key(path, number)
 write_key(STRANGERS_KEY, 2)
@@ -165,6 +204,8 @@ try:
     a_bad_link()
     killed_receivers()
     refusals()
+    a_slow_input()
+    a_narrow_terminal()
 finally:
     for left in running[:]:
         end(left, signal.SIGKILL)
