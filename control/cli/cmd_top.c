@@ -95,19 +95,31 @@ static void measure_screen(uint32_t *ret_width, uint32_t *ret_height)
 	}
 }
 
-/** One picture, written at once so that it does not flicker. */
-static void draw(const json_t *answer, const struct problem *problem, bool is_tty)
+/** A screen of its own, without a cursor; what stood there comes back. */
+static void enter_screen(void)
+{
+	fputs("\033[?1049h\033[?25l", stdout);
+}
+
+static void leave_screen(void)
+{
+	fputs("\033[?25h\033[?1049l", stdout);
+	fflush(stdout);
+}
+
+/** One picture, written at once so that it does not flicker; a screen has as much of it as fits. */
+static void draw(const json_t *answer, const struct problem *problem, bool has_screen)
 {
 	char *text = NULL;
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
-	struct overview overview = {.status = answer, .width = WIDTH_DEFAULT};
+	struct overview overview = {.status = answer};
 	uint32_t height = 0;
 
 	if (out == NULL)
 		return;
-	if (is_tty) {
-		measure_screen(&overview.width, &height);
+	measure_screen(&overview.width, &height);
+	if (has_screen) {
 		overview.line_max = height > 2 ? height - 2 : 1;
 		fputs("\033[H\033[2J", out);
 	}
@@ -116,7 +128,7 @@ static void draw(const json_t *answer, const struct problem *problem, bool is_tt
 	else
 		problem_print(out, problem);
 	// On the last line, without a line's end: nothing scrolls.
-	if (is_tty)
+	if (has_screen)
 		fprintf(out, "\033[%u;1H\033[7m q ends \033[0m", height);
 	if (fclose(out) == 0) {
 		fwrite(text, 1, size, stdout);
@@ -139,8 +151,11 @@ static void wait_for_key(int interval_ms, bool is_tty)
 
 static enum exit_code show(const struct arguments *a, const char *run_directory)
 {
+	bool has_screen = a->is_tty && a->count != 1;
 	enum exit_code code = EXIT_DONE;
 
+	if (has_screen)
+		enter_screen();
 	for (unsigned n = 0; !is_ending && (a->count == 0 || n < a->count); n++) {
 		struct problem problem;
 		json_t *answer = NULL;
@@ -161,9 +176,16 @@ static enum exit_code show(const struct arguments *a, const char *run_directory)
 		}
 		if (n != 0 && !a->is_tty)
 			putchar('\n');
-		draw(status == SL_OK ? answer : NULL, &problem, a->is_tty);
+		// The last of so many stays: nobody could read it on a screen that is left at once.
+		if (has_screen && n + 1 == a->count) {
+			leave_screen();
+			has_screen = false;
+		}
+		draw(status == SL_OK ? answer : NULL, &problem, has_screen);
 		json_decref(answer);
 	}
+	if (has_screen)
+		leave_screen();
 	return code;
 }
 
@@ -186,11 +208,7 @@ enum exit_code command_top(int argc, char **argv)
 		raw = before;
 		raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
 		tcsetattr(STDIN_FILENO, TCSANOW, &raw);
-		// A screen of its own, without a cursor; what stood there comes back.
-		fputs("\033[?1049h\033[?25l", stdout);
 		code = show(&a, run_directory);
-		fputs("\033[?25h\033[?1049l", stdout);
-		fflush(stdout);
 		tcsetattr(STDIN_FILENO, TCSANOW, &before);
 		return code;
 	}

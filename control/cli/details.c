@@ -119,7 +119,7 @@ static const char top[] =
 	"says.\n"
 	"\n"
 	"  --interval SECONDS between two pictures (default: 1)\n"
-	"  --count N          pictures, then end\n"
+	"  --count N          pictures, then end; the last one stays on the terminal\n"
 	"  -c FILE            the appliance's configuration (default: $SEALANE_CONFIG, or "
 	"/etc/sealane/sealane.yaml)\n";
 

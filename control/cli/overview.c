@@ -12,7 +12,7 @@ enum {
 
 /** Lines under way: none is wider than the screen, none beyond its end. */
 struct page {
-	FILE *out;
+	FILE *out; // NULL = lines are counted only
 	uint32_t width;
 	uint32_t line_max;
 	uint32_t lines;
@@ -26,13 +26,15 @@ static void put(struct page *p, const char *format, ...)
 	char line[LINE_SIZE];
 	va_list args;
 
-	if (p->line_max != 0 && p->lines >= p->line_max)
+	if (p->lines >= p->line_max)
+		return;
+	p->lines++;
+	if (p->out == NULL)
 		return;
 	va_start(args, format);
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
 	fprintf(p->out, "%.*s\n", (int)p->width, line);
-	p->lines++;
 }
 
 static const char *scaled(
@@ -145,13 +147,21 @@ static void put_processes(struct page *p, const json_t *status)
 	    json_object_get(keys, "problem") != NULL ? text(keys, "problem") : "");
 }
 
-static void put_workers(struct page *p, const json_t *status)
+static const json_t *workers_of(const json_t *status)
 {
-	const json_t *workers = json_object_get(json_object_get(status, "dataplane"), "workers");
+	return json_object_get(json_object_get(status, "dataplane"), "workers");
+}
+
+static void put_workers(struct page *p, const json_t *status, size_t row_max)
+{
+	const json_t *workers = workers_of(status);
+	const size_t count = json_array_size(workers);
+	// A last row is as long as the line that would tell of it.
+	const size_t rows = count > row_max + 1 ? row_max : count;
 	const json_t *worker;
 	size_t i;
 
-	if (json_array_size(workers) == 0)
+	if (count == 0)
 		return;
 	put(p, "%s", "");
 	put(p, "worker core  busy  events/s   turns");
@@ -162,6 +172,8 @@ static void put_workers(struct page *p, const json_t *status)
 		char events[FIGURE_SIZE];
 		char turns[FIGURE_SIZE];
 
+		if (i == rows)
+			break;
 		if (core != NULL)
 			snprintf(core_text, sizeof(core_text), "%" PRIu64, number(worker, "core"));
 		put(p,
@@ -176,6 +188,8 @@ static void put_workers(struct page *p, const json_t *status)
 		    ),
 		    overview_count((double)number(worker, "turns"), turns, sizeof(turns)));
 	}
+	if (rows != count)
+		put(p, "… %zu more workers: sealane status", count - rows);
 }
 
 /** A latency, or - when none was measured. */
@@ -212,15 +226,21 @@ static void put_stream(struct page *p, const json_t *stream)
 	    json_is_true(json_object_get(sink, "is_down")) ? "DOWN" : "");
 }
 
-/** A screen of 80 columns has room for the line. */
-static void put_sink(struct page *p, const json_t *stream)
+/** Before all that may be longer than the screen. A screen of 80 columns has room for the line. */
+static void put_alarms(struct page *p, const json_t *status)
 {
-	const json_t *sink = json_object_get(stream, "sink");
+	const json_t *stream;
+	size_t i;
 
-	if (json_is_true(json_object_get(sink, "is_down")))
-		put(p,
-		    "%.15s: a sink is down, its events wait; the dataplane's log says why",
-		    text(stream, "stream"));
+	json_array_foreach(json_object_get(status, "streams"), i, stream)
+	{
+		const json_t *sink = json_object_get(stream, "sink");
+
+		if (json_is_true(json_object_get(sink, "is_down")))
+			put(p,
+			    "%.15s: a sink is down, its events wait; the dataplane's log says why",
+			    text(stream, "stream"));
+	}
 }
 
 static void put_totals(struct page *p, const json_t *stream)
@@ -291,10 +311,6 @@ static void put_streams(struct page *p, const json_t *status)
 	}
 	if (json_array_size(streams) == 0)
 		put(p, "(none: sealane apply -f DIR)");
-	json_array_foreach(streams, i, stream)
-	{
-		put_sink(p, stream);
-	}
 	put(p, "%s", "");
 	put(p, "since the start       in  sealed derived    dead delivrd waiting    keys");
 	json_array_foreach(streams, i, stream)
@@ -309,12 +325,44 @@ static void put_streams(struct page *p, const json_t *status)
 	(void)put_drops(p, "(no stream)", json_object_get(status, "other"), is_first);
 }
 
+static void put_all(struct page *p, const json_t *status, size_t worker_rows)
+{
+	put_processes(p, status);
+	put_alarms(p, status);
+	put_workers(p, status, worker_rows);
+	put_streams(p, status);
+}
+
+static uint32_t count_lines(const json_t *status, size_t worker_rows)
+{
+	struct page p = {.line_max = UINT32_MAX};
+
+	put_all(&p, status, worker_rows);
+	return p.lines;
+}
+
 uint32_t overview_print(FILE *out, const struct overview *overview)
 {
-	struct page p = {.out = out, .width = overview->width, .line_max = overview->line_max};
+	const uint32_t line_max = overview->line_max != 0 ? overview->line_max : UINT32_MAX;
+	const size_t worker_count = json_array_size(workers_of(overview->status));
+	struct page p = {.out = out, .width = overview->width, .line_max = line_max};
+	size_t worker_rows = worker_count;
+	uint32_t lines = count_lines(overview->status, worker_rows);
 
-	put_processes(&p, overview->status);
-	put_workers(&p, overview->status);
-	put_streams(&p, overview->status);
+	// Many workers leave the screen to the streams: one of them stays, and a line that tells of the others.
+	if (lines > line_max) {
+		const size_t left_out = lines - line_max + 1;
+
+		worker_rows = worker_count > left_out ? worker_count - left_out : 1;
+		lines = count_lines(overview->status, worker_rows);
+	}
+	if (lines <= line_max) {
+		put_all(&p, overview->status, worker_rows);
+		return p.lines;
+	}
+	p.line_max = line_max - 1;
+	put_all(&p, overview->status, worker_rows);
+	p.line_max = line_max;
+	put(&p, "… %" PRIu32 " more lines: sealane status", lines - (line_max - 1));
 	return p.lines;
 }

@@ -154,6 +154,20 @@ def top_on_a_terminal():
         check(f"top at {columns}x{rows} ends by {key!r}", code == 0, (code, seen[-300:]))
         check(f"top at {columns}x{rows} fits", fits, lines)
         check("and leaves the screen as it was", seen.rstrip().endswith(b"\033[?25h\033[?1049l"), seen[-60:])
+    child, terminal = pty.fork()
+    if child == 0:
+        os.environ["SEALANE_CONFIG"] = config
+        os.execv(SEALANE, [SEALANE, "top", "--count", "1"])
+    seen = b""
+    try:
+        while some := os.read(terminal, 65536):
+            seen += some
+    except OSError:
+        pass  # it has ended
+    os.close(terminal)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    left = seen.split(b"\033[?1049l")[-1]
+    check("top --count 1 leaves its picture on the terminal", code == 0 and b"since the start" in left and b"\033" not in left, seen[-600:])
 
 
 def deaths(control, fake):
