@@ -96,7 +96,7 @@ def a_living_dataplane_with_a_broken_journal(control, fake):
 def a_journal_without_tables(control, fake):
     """Positions in a key table are those of its journal: tables of one are never used beside another."""
     older = fake
-    older.tell("forget")
+    older.order("forget")
     older.popen.send_signal(signal.SIGSTOP)
     control.kill()
     control = start_control()
@@ -115,7 +115,7 @@ def a_journal_without_tables(control, fake):
 def a_dataplane_that_does_not_wait(control, fake):
     """It brings its journal and dies before it is welcome: what it left is made whole all the same."""
     older = fake
-    older.tell("part")
+    older.order("part")
     older.tell("hole")
     older.tell("keys 50")
     older.wait_for("put 50")
@@ -205,7 +205,7 @@ def a_change_under_way(control, fake):
     """Control dies before the answer: what was not answered does not hold. And an answer that comes late counts."""
     other = os.path.join(work, "b")
     shutil.copytree(appliance, other, ignore=shutil.ignore_patterns("run"))
-    fake.tell("mute")
+    fake.order("mute")
     asking = Process(SEALANE, "apply", "-f", other, env={"SEALANE_CONFIG": config})
     check("a change that is not answered", fake.wait_for("ignored") is not None)
     time.sleep(0.3)  # whatever control does after the sending
@@ -217,7 +217,7 @@ def a_change_under_way(control, fake):
         "ASAN_OPTIONS": "verify_asan_link_order=0"})
     fake.wait_for("applied")
     check("the one before it holds", status()["control"]["definitions"] == appliance, status()["control"])
-    fake.tell("hold")
+    fake.order("hold")
     asking = Process(SEALANE, "apply", "-f", other, env={"SEALANE_CONFIG": config}, log=os.path.join(work, "apply.log"))
     fake.wait_for("held")
     before = status()["control"]["epoch"]

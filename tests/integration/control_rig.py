@@ -48,6 +48,12 @@ class Process:
         self.popen.stdin.write(line.encode() + b"\n")
         self.popen.stdin.flush()
 
+    def order(self, line):
+        """Tell a fake dataplane what it is to do from here on, and see that it knows."""
+        self.tell(line)
+        if self.wait_for("told " + line) is None:
+            raise SystemExit(f"the fake dataplane does not hear: {line}")
+
     def wait_for(self, start, seconds=WAIT_S):
         """The next line that starts so; what comes before it is passed over. None: it does not come."""
         until = time.monotonic() + seconds

@@ -79,7 +79,7 @@ def refusals(fake):
     fake.tell("events 1")
     check("the dataplane was not asked", fake.wait_for("applied", 0.3) is None)
     os.remove(broken)
-    fake.tell("refuse")
+    fake.order("refuse")
     done = apply()
     check("what the dataplane refuses is refused", done.code == ENVIRONMENT and b"the fake was told to refuse" in done.err and b"nothing has changed" in done.err, done.text)
     now = status()
@@ -229,7 +229,7 @@ def second_dataplane(fake):
 def signals(control, fake):
     control.popen.send_signal(signal.SIGHUP)
     check("SIGHUP applies again", fake.wait_for("applied") is not None)
-    fake.tell("mute")
+    fake.order("mute")
     asking = subprocess.Popen([SEALANE, "apply", "-f", appliance], env=dict(os.environ, SEALANE_CONFIG=config),
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     check("a dataplane that does not answer", fake.wait_for("ignored") is not None)

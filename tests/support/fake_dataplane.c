@@ -23,7 +23,7 @@
 //
 // usage: fake_dataplane RUN_DIRECTORY | --message-size
 //
-// It says each thing that happens in a line, and is told by lines:
+// It says each thing that happens in a line, and is told by lines (what is to come is answered by "told ..."):
 //	keys N      put N new keys of the first stream into the journal
 //	events N    count N events of the first stream
 //	rubbish     put a record that no sound dataplane writes into the journal
@@ -367,6 +367,25 @@ static void count_events(long count)
 	say("counted %ld", count);
 }
 
+/** What holds from here on; whoever said so is told that it is understood. false: it is none of these */
+static bool note(const char *line)
+{
+	if (strcmp(line, "hold") == 0)
+		fake.holds = true;
+	else if (strcmp(line, "forget") == 0)
+		drop_plane();
+	else if (strcmp(line, "part") == 0)
+		fake.parts = true;
+	else if (strcmp(line, "refuse") == 0)
+		fake.refuses = true;
+	else if (strcmp(line, "mute") == 0)
+		fake.is_mute = true;
+	else
+		return false;
+	say("told %s", line);
+	return true;
+}
+
 static void obey(char *line)
 {
 	line[strcspn(line, "\n")] = '\0';
@@ -376,26 +395,16 @@ static void obey(char *line)
 		count_events(strtol(line + 7, NULL, 10));
 	else if (strncmp(line, "relink ", 7) == 0)
 		relink(strtol(line + 7, NULL, 10));
-	else if (strcmp(line, "hold") == 0)
-		fake.holds = true;
 	else if (strcmp(line, "answer") == 0)
 		answer();
 	else if (strcmp(line, "rubbish") == 0)
 		put_rubbish();
-	else if (strcmp(line, "forget") == 0)
-		drop_plane();
 	else if (strcmp(line, "hole") == 0)
 		put_hole();
-	else if (strcmp(line, "part") == 0)
-		fake.parts = true;
-	else if (strcmp(line, "refuse") == 0)
-		fake.refuses = true;
-	else if (strcmp(line, "mute") == 0)
-		fake.is_mute = true;
 	else if (strcmp(line, "quit") == 0)
 		exit(EXIT_SUCCESS);
 	else
-		must(false, line);
+		must(note(line), line);
 }
 
 int main(int argc, char **argv)
