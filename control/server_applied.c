@@ -2,7 +2,6 @@
 #include "control/server_inner.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -55,21 +54,6 @@ char *applied_directory(const struct server *s)
 	return strdup(s->config->definitions);
 }
 
-/** Names in the vault's directory become durable. 0, or errno */
-static int sync_directory(const struct server *s)
-{
-	int fd = open(vault_dir(s->vault), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int error = 0;
-
-	if (fd < 0)
-		return errno == EACCES ? 0 : errno; // one that may be written to, not read
-	// Some file systems know no syncing of directories.
-	if (fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP)
-		error = errno;
-	close(fd);
-	return error;
-}
-
 /** 0, or errno */
 static int write_file(const struct server *s, const char *path, const char *directory)
 {
@@ -88,7 +72,9 @@ static int write_file(const struct server *s, const char *path, const char *dire
 		error = errno;
 	if (error == 0 && rename(part, path) != 0)
 		error = errno;
-	return error != 0 ? error : sync_directory(s);
+	if (error == 0 && vault_sync_dir(s->vault) != 0)
+		error = errno;
+	return error;
 }
 
 static enum sl_status remember(

@@ -94,3 +94,8 @@ const char *vault_dir(const struct vault *vault)
 {
 	return vault->dir;
 }
+
+int vault_sync_dir(const struct vault *vault)
+{
+	return store_sync_dir(vault->dir);
+}

@@ -92,6 +92,9 @@ const uint8_t *vault_mask_key(const struct vault *vault);
 /** The directory, for files that belong beside the vault. */
 const char *vault_dir(const struct vault *vault);
 
+/** Names of such files become durable. Returns 0, or -1 with errno. */
+int vault_sync_dir(const struct vault *vault);
+
 /** A write has failed so that no other is taken until the vault is closed and opened again. */
 bool vault_is_broken(struct vault *vault);
 
